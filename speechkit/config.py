@@ -1,0 +1,312 @@
+"""Typed configs: pydantic models, YAML files with one ``base:`` key, dotted overrides, and a registry of components.
+
+A component (an encoder, an objective, a schedule ...) nests its ``Config``; subclassing a *kind* registers it::
+
+    class Encoder(nn.Module, Component, kind="encoder"): ...
+
+    class Conformer(Encoder, name="conformer"):
+        class Config(Encoder.Config):
+            dim: int = 256
+            \"\"\"Model dimension D.\"\"\"
+
+        def __init__(self, config: Config, in_dim: int) -> None: ...
+
+YAML picks it with ``encoder: {name: conformer, dim: 256}``, a field takes it as ``encoder: Choice[Encoder]``, and
+``config.encoder.build(in_dim=80)`` makes the module from the config and the facts that only the run knows.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import json
+import pkgutil
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import pydantic
+import yaml
+from pydantic import ConfigDict, PlainValidator, SerializeAsAny
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from speechkit.utils.files import atomic_write
+
+KINDS: dict[str, type[Component]] = {}
+
+
+class ConfigError(ValueError):
+    """A config that cannot be used; the message names the file, the dotted key and the remedy."""
+
+
+class Config(pydantic.BaseModel):
+    """Base of all configs: frozen, strict (``true`` is no int, ``"3"`` no number), unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class ComponentConfig(Config):
+    """Config of a registered component; ``name`` says which."""
+
+    name: str = ""
+    component: ClassVar[type[Component]]
+
+    def build(self, **facts: Any) -> Any:
+        """Make the component from this config and the runtime ``facts`` that no config can know (input sizes ...)."""
+        return self.component(self, **facts)
+
+
+class Component:
+    """Mixin for everything that YAML can choose by ``name``. ``kind=`` opens a registry, ``name=`` enters it."""
+
+    kind: ClassVar[str]
+    registry: ClassVar[dict[str, type[Component]]]
+    Config: ClassVar[type[ComponentConfig]] = ComponentConfig
+
+    def __init_subclass__(cls, kind: str | None = None, name: str | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if kind is not None:
+            cls.kind, cls.registry = kind, {}
+            KINDS[kind] = cls
+        if name is not None:
+            known = cls.registry.get(name)
+            if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise ConfigError(f"{cls.kind} {name!r} is defined twice: in {known.__module__} and {cls.__module__}")
+            cls.registry[name] = cls
+            cls.Config = pydantic.create_model(  # type: ignore[call-overload]
+                f"{cls.__name__}.Config",
+                __base__=cls.Config,
+                __module__=cls.__module__,
+                __doc__=cls.Config.__doc__,
+                name=(Literal[name], name),  # type: ignore[valid-type]
+            )
+            cls.Config.component = cls
+
+
+class Choice:
+    """``Choice[Encoder]`` is the field type for "any registered encoder's config"."""
+
+    def __class_getitem__(cls, kind: type[Component]) -> Any:
+        def resolve(value: Any) -> Any:
+            if isinstance(value, ComponentConfig):
+                return value
+            if isinstance(value, str):  # `optimizer: adamw` is short for `optimizer: {name: adamw}`
+                value = {"name": value}
+            if not isinstance(value, dict):
+                raise PydanticCustomError(
+                    "not_a_choice", "expected a mapping with a name, got {got}", {"got": repr(value)}
+                )
+            return _validate(lookup(kind, value.get("name")).Config, value)
+
+        return Annotated[SerializeAsAny[kind.Config], PlainValidator(resolve)]
+
+
+def lookup(kind: type[Component], name: Any) -> type[Component]:
+    """The class registered under ``name``; an unknown one is an error that lists the choices."""
+    if name in kind.registry:
+        return kind.registry[name]
+    near = difflib.get_close_matches(str(name), kind.registry, n=1)
+    hint = f", did you mean {near[0]!r}?" if near else ""
+    message = f"no {kind.kind} is called {name!r}{hint}; choices: {', '.join(sorted(kind.registry))}"
+    raise PydanticCustomError("unknown_name", "{message}", {"message": message})
+
+
+def import_submodules(package: str, path: Sequence[str]) -> None:
+    """Import every module of ``package`` so that its components register: a new one needs a file and nothing else."""
+    for module in pkgutil.iter_modules(path):
+        importlib.import_module(f"{package}.{module.name}")
+
+
+# --- YAML ---------------------------------------------------------------------------------------------------------
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with numbers and booleans as people write them: ``1e-3`` is a float; ``no``, ``on`` and ``1:30`` are text."""
+
+    yaml_implicit_resolvers: ClassVar[dict] = {}
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = [self.construct_object(key) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is written twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|)$"), ["~", "n", ""])
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9][0-9_]*$"), list("-+0123456789"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:(?:[0-9][0-9_]*\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+|\.inf|\.nan)$"),
+    list("-+.0123456789"),
+)
+# PyYAML reads 017 as octal and `1e-3` has no dot, which its own float constructor accepts; ints are read in base 10.
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node), 10))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what :class:`_Loader` would read as something else, so that dump and load round-trip."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _parse(text: str, source: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(f"{source}{line}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file and, first, the file its ``base:`` key names (relative to it); the file's own values win."""
+    return _read_with_bases(Path(path), ())
+
+
+def _read_with_bases(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in seen:
+        raise ConfigError(f"{path}: `base:` goes in a circle through {', '.join(p.name for p in seen)}")
+    try:
+        raw = _parse(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        by = f" (named by `base:` in {seen[-1]})" if seen else ""
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise ConfigError(f"{path}: cannot read the config{by}: {reason}") from None
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: expected a mapping of keys, got {type(raw).__name__}")
+    base = raw.pop("base", None)
+    return raw if base is None else merge(_read_with_bases(path.parent / base, (*seen, path.resolve())), raw)
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``changes`` over it, key by key; changing a ``name`` drops the old choice's options."""
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        if isinstance(old, str) and isinstance(value, dict) and "name" not in value:
+            old = {"name": old}  # the short form `optimizer: adamw`, then `optimizer.lr=1e-3`
+        if isinstance(old, Mapping) and isinstance(value, Mapping) and value.get("name", old.get("name")) == old.get("name"):
+            merged[key] = merge(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """Turn ``["encoder.dim=64", "train.epochs=3"]`` into a nested mapping; values are YAML."""
+    tree: dict[str, Any] = {}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key or any(not part for part in key.split(".")):
+            raise ConfigError(f"{override!r}: expected an override like key.sub=value")
+        *parents, leaf = key.split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+            if not isinstance(node, dict):
+                raise ConfigError(f"{override!r}: {parent!r} was already given a value by an earlier override")
+        node[leaf] = _parse(text, override)
+    return tree
+
+
+def _validate(cls: type[Config], raw: Mapping[str, Any]) -> Config:
+    if unknown := list(_unknown_keys(cls, raw, ())):
+        raise pydantic.ValidationError.from_exception_data(cls.__name__, unknown)
+    return cls.model_validate_json(json.dumps(_with_default_names(cls, raw)))  # JSON: lists may become tuples
+
+
+def _unknown_keys(cls: type[Config], raw: Mapping[str, Any], loc: tuple[str, ...]) -> Iterator[InitErrorDetails]:
+    for key, value in raw.items():
+        if key not in cls.model_fields:
+            near = difflib.get_close_matches(str(key), cls.model_fields, n=1)
+            error = PydanticCustomError("unknown_key", "unknown key", {"near": near})
+            yield InitErrorDetails(type=error, loc=(*loc, str(key)), input=value)
+        elif (nested := _plain_config(cls, key)) and isinstance(value, Mapping):
+            yield from _unknown_keys(nested, value, (*loc, key))
+
+
+def _with_default_names(cls: type[Config], raw: Mapping[str, Any]) -> dict[str, Any]:
+    """``encoder.dim=64`` alone means the default encoder: give the mapping its name."""
+    filled = dict(raw)
+    for key, value in raw.items():
+        default = cls.model_fields[key].default
+        if isinstance(value, Mapping) and isinstance(default, ComponentConfig):
+            filled[key] = {"name": default.name, **value}
+        elif isinstance(value, Mapping) and (nested := _plain_config(cls, key)):
+            filled[key] = _with_default_names(nested, value)
+    return filled
+
+
+def _plain_config(cls: type[Config], key: str) -> type[Config] | None:
+    """The class of a field that nests one fixed config, not a choice among components."""
+    annotation = cls.model_fields[key].annotation
+    is_config = isinstance(annotation, type) and issubclass(annotation, Config)
+    return annotation if is_config and not issubclass(annotation, ComponentConfig) else None
+
+
+def validate(cls: type[Config], raw: Mapping[str, Any], source: str = "config") -> Config:
+    """Build ``cls`` from plain values, or raise a :class:`ConfigError` that lists every wrong key with a remedy."""
+    try:
+        return _validate(cls, raw)
+    except pydantic.ValidationError as error:
+        problems = [_explain(problem, cls) for problem in error.errors()]
+        raise ConfigError("\n".join(f"{source}: {problem}" for problem in problems)) from None
+
+
+def _explain(problem: Any, root: type[Config]) -> str:
+    loc = [str(part) for part in problem["loc"]]
+    context = problem.get("ctx", {})
+    if problem["type"] == "unknown_key":
+        places = [key for key, _ in walk(root) if key.split(".")[-1] == loc[-1]]
+        guesses = [".".join([*loc[:-1], near]) for near in context["near"]] or places[:3]
+        return f"{'.'.join(loc)}: unknown key" + (f"; did you mean {' or '.join(guesses)}?" if guesses else "")
+    message = problem["msg"]
+    if problem["type"] != "unknown_name" and not isinstance(problem["input"], (dict, list)):
+        message += f", got {problem['input']!r}"
+    return f"{'.'.join(loc) or 'config'}: {message}"
+
+
+def walk(cls: type[Config], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every dotted key of a config class, with its pydantic field; a choice is walked through its default."""
+    for key, field in cls.model_fields.items():
+        yield f"{prefix}{key}", field
+        default = field.get_default(call_default_factory=True) if not field.is_required() else field.annotation
+        nested = default if isinstance(default, type) else type(default)
+        if issubclass(nested, Config):
+            yield from walk(nested, f"{prefix}{key}.")
+
+
+def load(cls: type[Config], path: Path | str, overrides: Sequence[str] = ()) -> Config:
+    """Read ``path`` (and its bases), apply dotted ``overrides``, validate as ``cls``."""
+    raw = merge(read_yaml(Path(path)), parse_overrides(overrides))
+    return validate(cls, raw, source=str(path))
+
+
+def dump(config: Config) -> str:
+    """The resolved config, defaults included, as YAML that loads back to an equal config."""
+    return yaml.dump(config.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+def save(config: Config, path: Path) -> None:
+    """Write :func:`dump` atomically."""
+    with atomic_write(path) as file:
+        file.write(dump(config))
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """Dotted keys at which two configs differ, as ``key: old -> new`` lines."""
+    return list(_differences(old.model_dump(mode="json"), new.model_dump(mode="json"), ""))
+
+
+def _differences(old: Any, new: Any, prefix: str) -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys([*old, *new]):
+            yield from _differences(old.get(key), new.get(key), f"{prefix}.{key}" if prefix else key)
+    elif old != new:
+        yield f"{prefix}: {old!r} -> {new!r}"

@@ -1,0 +1,47 @@
+"""Files that are whole or absent: atomic writes, checksums, and errors that name the file."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; rename it onto ``path`` when the block ends well, else remove it.
+
+    Raises:
+        OSError: what the file system said, with the final path in the message; the old ``path`` is untouched.
+    """
+    path = Path(path)
+    # The suffix stays last, because writers (numpy, soundfile) choose the format from it.
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OSError(error.errno, f"{path}: cannot write: {reason}; free space or fix permissions, then run again") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open ``path`` for writing so that readers see the old content or all of the new, never a part."""
+    encoding = None if "b" in mode else "utf-8"
+    with atomic_path(path) as partial, open(partial, mode, encoding=encoding) as file:
+        yield file
+
+
+def sha256(path: Path | str) -> str:
+    """Hexadecimal SHA-256 of a file's content."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
