@@ -1,0 +1,1 @@
+"""The command line: one small file per verb, each with ``HELP``, ``add_arguments(parser)`` and ``run(args)``."""

@@ -1,0 +1,1 @@
+"""One trainer for every task: steps, precision, ranks, checkpoints, logs; nothing of speech."""

@@ -1,0 +1,91 @@
+"""``speechkit VERB ...``: finds the verb's file, and turns a user's mistakes into one line. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import os
+import pkgutil
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+import speechkit
+from speechkit import cli
+
+ORDER = "prepare tokenizer features train average decode score report transcribe describe".split()
+
+
+def verbs() -> dict[str, ModuleType]:
+    """Every verb's module: a file of this package with ``HELP``, ``add_arguments`` and ``run``."""
+    names = [m.name for m in pkgutil.iter_modules(cli.__path__) if m.name != "main"]
+    found = {name: importlib.import_module(f"speechkit.cli.{name}") for name in names}
+    return dict(sorted(found.items(), key=lambda item: ORDER.index(item[0]) if item[0] in ORDER else len(ORDER)))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line with all its verbs."""
+    parser = argparse.ArgumentParser(
+        prog="speechkit",
+        description="Recipes for speech recognition: from recordings to a word error rate.",
+        epilog="`speechkit VERB --help` says more. SPEECHKIT_TRACEBACK=1 shows where an error came from.",
+    )
+    parser.add_argument("--version", action="version", version=f"speechkit {speechkit.__version__}")
+    subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, module in verbs().items():
+        sub = subparsers.add_parser(name, help=module.HELP, description=module.__doc__, formatter_class=_Keep)
+        sub.add_argument(
+            "--import", dest="imports", metavar="FILE.py", action="append", default=[], help="register parts of your own"
+        )
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+class _Keep(argparse.RawDescriptionHelpFormatter):
+    """Keeps the line breaks of the verbs' docstrings, which hold examples."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb. Returns 0 when it did its work, 1 after an error that it explained, 2 for wrong arguments."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    _suggest_verb(argv)
+    args = build_parser().parse_args(argv)
+    try:
+        for path in args.imports:
+            import_file(path)
+        return args.run(args) or 0
+    except (ValueError, OSError) as error:
+        if os.environ.get("SPEECHKIT_TRACEBACK"):
+            raise
+        if isinstance(error, BrokenPipeError):  # `speechkit describe | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        print(f"speechkit {args.verb}: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"speechkit {args.verb}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _suggest_verb(argv: list[str]) -> None:
+    if argv and not argv[0].startswith("-") and argv[0] not in verbs():
+        near = difflib.get_close_matches(argv[0], verbs(), n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        print(f"speechkit: error: no verb {argv[0]!r}; {hint}verbs: {', '.join(verbs())}", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def import_file(path: str) -> None:
+    """Run a Python file whose classes register themselves (``class MyEncoder(Encoder, name="mine")``)."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location(os.path.basename(path).removesuffix(".py"), path)
+    if spec is None or spec.loader is None or not os.path.exists(path):
+        raise ValueError(f"--import {path}: expected a Python file, found none")
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,73 @@
+"""Turn a corpus into manifests.
+
+  speechkit prepare conf/ctc.yaml              the corpus of a config, downloaded if need be
+  speechkit prepare yesno                      a corpus by its name
+  speechkit prepare folder recordings/         your own recordings and transcripts
+  speechkit prepare fsdd connected=true        with options; see `speechkit describe corpus fsdd`
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+HELP = "turn a corpus, or a folder of recordings, into manifests"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's arguments."""
+    parser.add_argument("corpus", help="name of a corpus, or a config (.yaml) with a corpus block")
+    parser.add_argument("rest", nargs="*", metavar="DIR|key=value", help="where the corpus is; options")
+    parser.add_argument("--config", help="take the corpus block of this config; key=value then change the config")
+    parser.add_argument("--to", help="folder for the manifests (default: data.root of the config, or data)")
+    parser.add_argument("--downloads", default="downloads", help="where downloaded corpora are kept (default: downloads)")
+    parser.add_argument("--download-only", action="store_true", help="stop when the corpus is on this disk")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Download or find the corpus, prepare it, write one manifest per split."""
+    overrides = [arg for arg in args.rest if "=" in arg]
+    folders = [arg for arg in args.rest if "=" not in arg]
+    config, root = _corpus_config(args, overrides)
+    corpus = config.build()
+    if len(folders) > 1:
+        raise ValueError(f"expected one folder, got {', '.join(folders)}")
+
+    from speechkit.data.corpora.base import find_or_download
+
+    folder = Path(folders[0]) if folders else find_or_download(corpus, Path(args.downloads) / config.name)
+    if args.download_only:
+        print(f"{config.name} is in {folder}")
+        return
+    _write(corpus, folder, Path(args.to or root), config)
+
+
+def _corpus_config(args: argparse.Namespace, overrides: list[str]) -> tuple[Any, str]:
+    from speechkit import config as configs
+    from speechkit.tasks.asr import Corpus
+    from speechkit.tasks.base import load_config
+
+    path = args.corpus if args.corpus.endswith((".yaml", ".yml")) else args.config
+    if path is None:
+        raw = {"corpus": {"name": args.corpus, **configs.parse_overrides(overrides)}}
+        holder = type("Prepare", (configs.Config,), {"__annotations__": {"corpus": configs.Choice[Corpus]}})
+        return configs.validate(holder, raw, source="prepare").corpus, "data"
+    experiment = load_config(path, overrides)
+    if experiment.corpus is None:
+        raise ValueError(f"{path}: corpus: expected a block that names the corpus, got none")
+    if args.config and experiment.corpus.name != args.corpus:
+        raise ValueError(f"{path}: corpus.name: expected {args.corpus}, got {experiment.corpus.name}")
+    return experiment.corpus, experiment.data.root
+
+
+def _write(corpus: Any, folder: Path, root: Path, config: Any) -> None:
+    from speechkit.data.cuts import write_cuts
+    from speechkit.data.summary import print_summary
+    from speechkit.tasks.manifests import folder_name
+
+    target = root / folder_name(config)
+    splits = corpus.prepare(folder)
+    for name, cuts in splits.items():
+        write_cuts(cuts, target / f"{name}.jsonl.gz")
+    print_summary(splits, target, getattr(corpus, "report", None))

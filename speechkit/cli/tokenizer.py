@@ -1,0 +1,25 @@
+"""Fit the tokenizer of a config on its training transcripts. `train` does it, too, when it finds none.
+
+  speechkit tokenizer conf/ctc.yaml tokenizer.vocab_size=500
+"""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "fit the tokenizer on the training transcripts"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's arguments."""
+    parser.add_argument("config", help="experiment config (.yaml)")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes to the config")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Fit, or find the one already fitted."""
+    from speechkit.tasks.asr import get_tokenizer
+    from speechkit.tasks.base import load_config
+
+    tokenizer = get_tokenizer(load_config(args.config, args.overrides))
+    print(f"{tokenizer.vocab_size} tokens")

@@ -1,0 +1,68 @@
+"""Recognise recordings with a trained model.
+
+  speechkit transcribe exp/ctc talk.wav
+  speechkit transcribe exp/ctc *.flac --format srt --to subtitles/
+  sox talk.mp3 -t wav - | speechkit transcribe exp/ctc -
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+HELP = "recognise recordings with a trained model"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's arguments."""
+    parser.add_argument("model", help="model directory")
+    parser.add_argument("audio", nargs="+", help="recordings of any format and sampling rate; - reads one from the input")
+    parser.add_argument("--format", choices=["text", "json", "srt", "vtt"], default="text")
+    parser.add_argument("--to", metavar="DIR", help="write one file per recording here, not to the output")
+    parser.add_argument("--device", default="cpu", choices=["auto", "cpu", "cuda"])
+
+
+def run(args: argparse.Namespace) -> int:
+    """Transcribe each recording; one that cannot be read is named, and the others go on."""
+    import speechkit
+    from speechkit.utils import log
+
+    recognizer, failed = speechkit.load(args.model, device=args.device), 0
+    for name in args.audio:
+        try:
+            transcript = recognizer.transcribe(sys.stdin.buffer.read() if name == "-" else Path(name))
+        except (ValueError, OSError) as error:
+            log.info(f"speechkit transcribe: error: {error}")
+            failed += 1
+            continue
+        _put(name, transcript, args)
+    return 1 if failed else 0
+
+
+def _put(name: str, transcript: Any, args: argparse.Namespace) -> None:
+    from speechkit.utils.files import atomic_write
+
+    text = render(name, transcript, args.format)
+    if args.to:
+        suffix = {"text": "txt"}.get(args.format, args.format)
+        stem = "stdin" if name == "-" else Path(name).stem
+        with atomic_write(Path(args.to) / f"{stem}.{suffix}") as file:
+            file.write(text)
+    else:
+        prefix = f"{name}\t" if args.format == "text" and len(args.audio) > 1 else ""
+        sys.stdout.write(prefix + text)
+        sys.stdout.flush()
+
+
+def render(name: str, transcript: Any, style: str) -> str:
+    """A transcript as text, one line of JSON, SRT or VTT; ends with a line break."""
+    from speechkit.report import subtitles
+
+    if style == "text":
+        return transcript.text + "\n"
+    if style == "json":
+        return json.dumps({"audio": name, **transcript.to_dict()}, ensure_ascii=False) + "\n"
+    return (subtitles.srt if style == "srt" else subtitles.vtt)(transcript.words)

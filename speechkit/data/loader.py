@@ -1,0 +1,41 @@
+"""Joins a sampler and a dataset into the batches that the trainer or an evaluation walks through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import DataLoader
+
+from speechkit.data.batch import AsrBatch
+from speechkit.data.dataset import AsrDataset
+from speechkit.data.sampler import BucketSampler
+
+
+class BatchLoader:
+    """The batches of a sampler, read by ``num_workers`` processes; see :class:`speechkit.train.task.Batches`.
+
+    Args:
+        sampler: Decides which cuts form which batch.
+        dataset: Turns cuts into tensors.
+        num_workers: Reading processes; 0 reads in this one, which is best for small corpora that stay in memory.
+    """
+
+    def __init__(self, sampler: BucketSampler, dataset: AsrDataset, num_workers: int = 0) -> None:
+        self.sampler = sampler
+        self.loader = DataLoader(
+            dataset,
+            batch_size=None,
+            sampler=sampler,
+            num_workers=num_workers,
+            persistent_workers=num_workers > 0,
+            generator=torch.Generator(),  # the global one must not depend on how often loading was started
+        )
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[AsrBatch]:
+        """The batches of ``epoch`` from index ``start`` on."""
+        self.sampler.load_state_dict({"epoch": epoch, "batch": start})
+        return iter(self.loader)

@@ -1,0 +1,228 @@
+"""Speech recognition: joins data, the network, its objectives and a search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from speechkit.config import Choice
+from speechkit.data import corpora  # noqa: F401 - registers the corpora
+from speechkit.data.augment import Augmenter
+from speechkit.data.batch import AsrBatch
+from speechkit.data.corpora.base import Corpus
+from speechkit.data.dataset import AsrDataset
+from speechkit.data.loader import BatchLoader
+from speechkit.data.sampler import BucketSampler
+from speechkit.decode.base import Search
+from speechkit.decode.ctc_greedy import CtcGreedy
+from speechkit.features.base import Featurizer
+from speechkit.features.cmvn import Cmvn, GlobalCmvn
+from speechkit.features.fbank import Fbank
+from speechkit.features.spec_augment import SpecAugment, SpecAugmentConfig
+from speechkit.metrics.error_rate import score
+from speechkit.models.asr import AsrModel
+from speechkit.models.encoder.base import Encoder
+from speechkit.models.encoder.conformer import Conformer
+from speechkit.objectives.base import Objective
+from speechkit.objectives.ctc import CtcObjective
+from speechkit.tasks.base import Task
+from speechkit.tasks.manifests import DataConfig, open_splits, tokenizer_dir, transcripts
+from speechkit.text.normalizer import Normalizer, NoNormalizer
+from speechkit.text.tokenizer import Char, Tokenizer
+from speechkit.train.task import Losses
+from speechkit.utils import log
+
+CMVN_CUTS = 2000  # utterances that global statistics are estimated on
+
+
+class AsrTask(Task, name="asr"):
+    """A recogniser in training.
+
+    Args:
+        config: The experiment.
+        tokenizer: Fitted.
+        device: Where the network is.
+    """
+
+    class Config(Task.Config):
+        """Speech recognition."""
+
+        corpus: Choice[Corpus] | None = None
+        """The corpus that `speechkit prepare` makes manifests of; null if they come from elsewhere."""
+        data: DataConfig = DataConfig()
+        """Manifests, batches and augmentation."""
+        normalizer: Choice[Normalizer] = NoNormalizer.Config()
+        """What is done to transcripts before they become tokens, and to both sides before they are scored."""
+        tokenizer: Choice[Tokenizer] = Char.Config()
+        """Text to tokens; fitted on the training transcripts."""
+        featurizer: Choice[Featurizer] = Fbank.Config()
+        """Waveform to features."""
+        cmvn: Choice[Cmvn] = GlobalCmvn.Config()
+        """Normalisation of features."""
+        spec_augment: SpecAugmentConfig | None = SpecAugmentConfig()
+        """Masks on training features; null for none."""
+        encoder: Choice[Encoder] = Conformer.Config()
+        """Features to encodings."""
+        objectives: dict[str, Choice[Objective]] = {"ctc": CtcObjective.Config()}
+        """What is minimised: any number of objectives, each with its weight and decoder."""
+        search: Choice[Search] = CtcGreedy.Config()
+        """How encodings become text after training."""
+
+        def model_post_init(self, context: Any) -> None:
+            """Stored features cannot be changed by what works on waveforms."""
+            blocks = self.data.augment.model_dump(exclude_none=True)
+            if self.data.features == "precomputed" and blocks:
+                raise ValueError(
+                    f"data.features: precomputed cannot go with data.augment ({', '.join(blocks)}): expected on_the_fly; "
+                    "SpecAugment works with both"
+                )
+
+    def __init__(self, config: Config, tokenizer: Tokenizer, device: torch.device) -> None:
+        self.config, self.tokenizer, self.device = config, tokenizer, device
+        self.normalizer = config.normalizer.build()
+        self.objectives = build_objectives(config, tokenizer)
+        self.weights = {name: objective.weight for name, objective in config.objectives.items()}
+        torch.manual_seed(config.seed)  # initial weights are the same on all ranks
+        self.model = build_model(config, tokenizer.vocab_size).to(device)
+        self.networks: dict[str, nn.Module] = {"model": self.model}
+        self.search = CtcGreedy.Config().build()
+        self.valid_loader: BatchLoader | None = None
+        self.notes: list[dict[str, Any]] = []
+        self.noted: set[str] = set()
+
+    # --- data -----------------------------------------------------------------------------------------------------
+
+    def open(self, names: list[str]):
+        """The cuts of some splits, lazily."""
+        return open_splits(names, self.config)
+
+    def tokenize(self, text: str) -> list[int]:
+        """Normalise, then encode."""
+        return self.tokenizer.encode(self.normalizer(text))
+
+    def batches(self) -> BatchLoader:
+        """The training batches of this rank, augmented."""
+        data = self.config.data
+        augmenter = Augmenter(data.augment, self.config.seed)
+        return self._loader(data.train, augmenter, shuffle=True, num_workers=data.num_workers)
+
+    def _loader(self, names: list[str], augmenter: Augmenter | None, shuffle: bool, num_workers: int) -> BatchLoader:
+        data = self.config.data
+        sampler = BucketSampler(
+            self.open(names),
+            max_duration=data.max_batch_seconds,
+            max_batch=data.max_batch_size,
+            min_cut_duration=data.min_seconds if shuffle else 0.0,
+            max_cut_duration=data.max_seconds if shuffle else None,
+            shuffle=shuffle,
+            seed=self.config.seed,
+            augmenter=augmenter,
+        )
+        rate = self.config.featurizer.sampling_rate
+        dataset = AsrDataset(self.tokenize, rate, data.features, augmenter, cache_audio=data.cache_audio)
+        return BatchLoader(sampler, dataset, num_workers)
+
+    def fit_cmvn(self) -> None:
+        """Estimate global feature statistics on training cuts, before training starts."""
+        if not isinstance(self.model.cmvn, GlobalCmvn):
+            return
+        loader = self._loader(self.config.data.train, None, shuffle=False, num_workers=0)
+        batches = islice(loader.epoch(0), max(1, CMVN_CUTS // self.config.data.max_batch_size))
+        self.model.cmvn.fit(feats for batch in batches for feats in self._features(batch.to(self.device)))
+
+    def _features(self, batch: AsrBatch) -> Iterator[Tensor]:
+        feats, lens = batch.inputs, batch.input_lens
+        if not batch.is_features:
+            feats, lens = self.model.features(feats, lens)
+        yield from (each[:length].cpu() for each, length in zip(feats, lens.tolist()))
+
+    # --- the trainer's view ---------------------------------------------------------------------------------------
+
+    def losses(self, batch: AsrBatch) -> Iterator[tuple[str, Losses]]:
+        """Yield the one network with the value of every objective."""
+        encoder_out, lens = self.model(batch.inputs, batch.input_lens, batch.is_features)
+        yield "model", self._objectives(batch, encoder_out, lens)
+
+    def _objectives(self, batch: AsrBatch, encoder_out: Tensor, lens: Tensor) -> Losses:
+        losses = {}
+        for name, objective in self.objectives.items():
+            self._note_unalignable(name, objective, batch, lens)
+            decoder = self.model.decoders[name]
+            losses[name] = objective(decoder, encoder_out, lens, batch.tokens, batch.token_lens)
+        return losses
+
+    def _note_unalignable(self, name: str, objective: Objective, batch: AsrBatch, lens: Tensor) -> None:
+        """Name, once, the cuts whose transcript is longer than their frames allow; they add nothing to the loss."""
+        possible = objective.alignable(lens, batch.tokens, batch.token_lens)
+        bad = {batch.ids[i] for i in (~possible).nonzero().flatten().tolist()} - self.noted
+        if bad:
+            self.noted |= bad
+            reason = f"the transcript has more tokens than {name} can align with the frames"
+            self.notes.append({"cuts": sorted(bad), "reason": reason})
+            log.warn(f"{reason}: {', '.join(sorted(bad)[:8])}; use longer units, less subsampling, or drop these cuts")
+
+    def take_notes(self) -> list[dict[str, Any]]:
+        """Events since the last call."""
+        notes, self.notes = self.notes, []
+        return notes
+
+    def validate(self) -> dict[str, float]:
+        """Loss per utterance (weighted), and word and character error rates in per cent of a greedy search."""
+        if self.valid_loader is None:
+            self.valid_loader = self._loader(self.config.data.valid, None, shuffle=False, num_workers=0)
+        total, pairs = 0.0, []
+        for batch in self.valid_loader.epoch(0):
+            batch = batch.to(self.device)
+            encoder_out, lens = self.model(batch.inputs, batch.input_lens, batch.is_features)
+            losses = self._objectives(batch, encoder_out, lens)
+            total += sum(self.weights[name] * values.sum().item() for name, values in losses.items())
+            pairs += self._transcribe(batch, encoder_out, lens)
+        rates = {"wer": 100 * score(pairs, "word").total.rate, "cer": 100 * score(pairs, "char").total.rate}
+        return {"loss": total / max(1, len(pairs)), **rates}
+
+    def _transcribe(self, batch: AsrBatch, encoder_out: Tensor, lens: Tensor) -> list[tuple[str, str, str]]:
+        log_probs = self.model.decoders[ctc_name(self.config)](encoder_out)
+        best = [hypotheses[0].tokens for hypotheses in self.search(log_probs, lens)]
+        return [(i, self.normalizer(ref), self.tokenizer.decode(hyp)) for i, ref, hyp in zip(batch.ids, batch.texts, best)]
+
+
+def build_objectives(config: AsrTask.Config, tokenizer: Tokenizer) -> dict[str, Objective]:
+    """The objectives of a config, ready for this tokenizer's tokens."""
+    facts = {"vocab_size": tokenizer.vocab_size, "blank_id": tokenizer.blank_id}
+    return {name: objective.build(**facts) for name, objective in config.objectives.items()}
+
+
+def build_model(config: AsrTask.Config, vocab_size: int) -> AsrModel:
+    """The network of a config; what follows from another part (sizes) is computed here."""
+    featurizer = config.featurizer.build()
+    encoder = config.encoder.build(in_dim=featurizer.feat_dim)
+    decoders = {
+        name: objective.decoder.build(in_dim=encoder.out_dim, vocab_size=vocab_size)
+        for name, objective in config.objectives.items()
+    }
+    spec_augment = SpecAugment(config.spec_augment) if config.spec_augment else None
+    return AsrModel(featurizer, config.cmvn.build(feat_dim=featurizer.feat_dim), spec_augment, encoder, decoders)
+
+
+def ctc_name(config: AsrTask.Config) -> str:
+    """The name of the objective whose decoder gives frame-wise log-probabilities."""
+    for name, objective in config.objectives.items():
+        if objective.name == "ctc":
+            return name
+    raise ValueError(f"objectives: expected one of kind ctc for this search, got {', '.join(config.objectives)}")
+
+
+def get_tokenizer(config: AsrTask.Config) -> Tokenizer:
+    """The tokenizer of a config: the one fitted before on the same data, or fitted now and kept."""
+    folder = tokenizer_dir(config)
+    if (folder / "tokenizer.yaml").exists():
+        return Tokenizer.load(folder)
+    tokenizer, normalizer = config.tokenizer.build(), config.normalizer.build()
+    tokenizer.fit(normalizer(text) for text in transcripts(open_splits(config.data.train, config)))
+    tokenizer.save(folder)
+    log.info(f"tokenizer: {config.tokenizer.name} with {tokenizer.vocab_size} tokens in {folder}")
+    return tokenizer

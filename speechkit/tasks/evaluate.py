@@ -1,0 +1,145 @@
+"""After training: average weights into a model, decode test sets, score what was decoded. All of it in files."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from speechkit import config as configs
+from speechkit.data.batch import AsrBatch
+from speechkit.data.dataset import AsrDataset
+from speechkit.data.loader import BatchLoader
+from speechkit.data.sampler import BucketSampler
+from speechkit.decode.base import Hypothesis
+from speechkit.metrics.error_rate import ScoreReport, score
+from speechkit.tasks.asr import AsrTask
+from speechkit.tasks.base import load_config, write_checksums
+from speechkit.tasks.manifests import open_splits
+from speechkit.tasks.recognizer import Recognizer
+from speechkit.train import checkpoint
+from speechkit.utils import machine
+from speechkit.utils.files import atomic_write
+
+
+def average(exp_dir: Path, network: str = "model") -> list[Path]:
+    """Average the weights that training kept, and finish the model directory with its checksums.
+
+    Returns:
+        The files that were averaged.
+
+    Raises:
+        ValueError: Training has not kept any.
+    """
+    paths = [path for _, path in checkpoint.steps(exp_dir / "weights" / network, ".safetensors")]
+    if not paths:
+        raise ValueError(f"{exp_dir}/weights/{network}: expected weights of a trained network, found none; train first")
+    used = [path.name for path in paths]
+    checkpoint.save_weights(checkpoint.average(paths), exp_dir / "averaged.safetensors", {"averaged": used})
+    write_checksums(exp_dir)
+    return paths
+
+
+def decode(exp_dir: Path, sets: Sequence[str] = (), overrides: Sequence[str] = (), device: str = "auto") -> list[Path]:
+    """Decode test sets with the averaged model.
+
+    Args:
+        exp_dir: The experiment.
+        sets: Names of splits or paths of manifests; the config's ``data.test`` unless given.
+        overrides: ``search.*=...`` and ``data.*=...`` keys to change.
+        device: ``cpu``, ``cuda`` or ``auto``.
+
+    Returns:
+        The folders ``decode/<set>`` that were written.
+    """
+    config = _with_overrides(exp_dir, overrides)
+    recognizer = Recognizer.load(exp_dir, device=device, search=config.search)
+    return [_decode_set(exp_dir, name, config, recognizer) for name in sets or config.data.test]
+
+
+def _with_overrides(exp_dir: Path, overrides: Sequence[str]) -> AsrTask.Config:
+    for override in overrides:
+        if not override.startswith(("search.", "search=", "data.")):
+            raise configs.ConfigError(f"{override}: decoding can change search.* and data.* only; train again for the rest")
+    return load_config(exp_dir / "config.yaml", overrides)
+
+
+def _decode_set(exp_dir: Path, name: str, config: AsrTask.Config, recognizer: Recognizer) -> Path:
+    folder = exp_dir / "decode" / Path(name).name.removesuffix(".gz").removesuffix(".jsonl")
+    cuts = {cut.id: cut for cut in open_splits([name], config)}
+    started, rows = time.perf_counter(), {}
+    for batch in _batches(cuts.values(), config, recognizer):
+        nbest = recognizer.search_batch(batch.inputs, batch.input_lens, batch.is_features)
+        for i, hypotheses in enumerate(nbest):
+            rows[batch.ids[i]] = _row(cuts[batch.ids[i]], batch.texts[i], hypotheses, recognizer)
+    seconds = time.perf_counter() - started
+    with atomic_write(folder / "hyps.jsonl") as file:
+        file.writelines(json.dumps(rows[i], ensure_ascii=False) + "\n" for i in cuts)
+    audio_seconds = sum(cut.duration for cut in cuts.values())
+    search = config.search.model_dump(mode="json")
+    facts = {"set": folder.name, "search": search, "seconds": seconds, "audio_seconds": audio_seconds}
+    facts |= {"rtf": seconds / max(audio_seconds, 1e-9), "threads": torch.get_num_threads(), "date": machine.today()}
+    facts |= {"machine": machine.describe(), "command": machine.command()}
+    _write_json(facts, folder / "decode.json")
+    return folder
+
+
+def _batches(cuts: Any, config: AsrTask.Config, recognizer: Recognizer) -> Iterator[AsrBatch]:
+    data = config.data
+    sampler = BucketSampler(list(cuts), max_duration=data.max_batch_seconds, max_batch=data.max_batch_size, shuffle=False)
+    dataset = AsrDataset(lambda text: [], recognizer.sampling_rate, data.features)  # references may hold any symbol
+    return BatchLoader(sampler, dataset).epoch(0)
+
+
+def _row(cut: Any, ref: str, hypotheses: Sequence[Hypothesis], recognizer: Recognizer) -> dict[str, Any]:
+    found = recognizer.words(hypotheses[0])
+    text = recognizer.tokenizer.decode(hypotheses[0].tokens)
+    nbest = [{"text": recognizer.tokenizer.decode(h.tokens), "score": round(h.score, 4)} for h in hypotheses]
+    words = [
+        {"word": w.word, "start": round(w.start, 3), "end": round(w.end, 3), "confidence": round(w.confidence, 4)}
+        for w in found
+    ]
+    row = {"id": cut.id, "ref": recognizer.normalizer(ref), "hyp": text, "duration": cut.duration}
+    return row | {"audio": _audio(cut), "words": words, "nbest": nbest}
+
+
+def _audio(cut: Any) -> dict[str, Any] | None:
+    """Where to hear the utterance; None for a mixture, which has no single file."""
+    if not hasattr(cut, "recording") or cut.recording is None:
+        return None
+    source = cut.recording.sources[0]
+    return {"path": str(source.source), "start": cut.start, "duration": cut.duration} if source.type == "file" else None
+
+
+def score_sets(exp_dir: Path) -> dict[str, tuple[ScoreReport, ScoreReport]]:
+    """Score every decoded set of an experiment: words and characters; writes ``wer.json``, ``cer.json``, ``errors.txt``.
+
+    Raises:
+        ValueError: Nothing was decoded yet.
+    """
+    folders = sorted(path.parent for path in exp_dir.glob("decode/*/hyps.jsonl"))
+    if not folders:
+        raise ValueError(f"{exp_dir}/decode: expected decoded sets, found none; run `speechkit decode {exp_dir}` first")
+    return {folder.name: _score_set(folder) for folder in folders}
+
+
+def _score_set(folder: Path) -> tuple[ScoreReport, ScoreReport]:
+    with open(folder / "hyps.jsonl", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    pairs = [(row["id"], row["ref"], row["hyp"]) for row in rows]
+    words, characters = score(pairs, "word"), score(pairs, "char")
+    _write_json(words.total.to_dict(), folder / "wer.json")
+    _write_json(characters.total.to_dict(), folder / "cer.json")
+    with atomic_write(folder / "errors.txt") as file:
+        file.write(words.to_text())
+    return words, characters
+
+
+def _write_json(value: Any, path: Path) -> None:
+    with atomic_write(path) as file:
+        json.dump(value, file, indent=1, ensure_ascii=False)
+        file.write("\n")

@@ -1,0 +1,111 @@
+"""Where an experiment's data lies: manifests and tokenizers under ``data/``, named after what made them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Any, Literal
+
+from lhotse import CutSet
+
+from speechkit.config import ComponentConfig, Config
+from speechkit.data.augment import AugmentConfig
+from speechkit.data.cuts import open_cuts
+from speechkit.utils.files import sha256
+
+
+class DataConfig(Config):
+    """Which cuts are used for what, and how they become batches."""
+
+    root: str = "data"
+    """Folder of manifests; each choice of a corpus has its own folder in it. Relative to the recipe's folder."""
+    train: list[str] = ["train"]
+    """Manifests to train on: names of splits (`train`), or paths that end in .jsonl.gz."""
+    valid: list[str] = ["dev"]
+    """Manifests to validate on during training."""
+    test: list[str] = ["test"]
+    """Manifests that `speechkit decode` decodes."""
+    features: Literal["on_the_fly", "precomputed"] = "on_the_fly"
+    """Compute features in each step, or read those that `speechkit features` stored."""
+    max_batch_seconds: float = 200.0
+    """Seconds of audio in a batch, padding included."""
+    max_batch_size: int = 256
+    """Utterances in a batch."""
+    min_seconds: float = 0.05
+    """Shorter training cuts are left out, and counted."""
+    max_seconds: float = 30.0
+    """Longer training cuts are left out, and counted."""
+    num_workers: int = 0
+    """Processes that read audio; 0 reads in the training process."""
+    cache_audio: bool = False
+    """Keep decoded audio in memory: for corpora that fit."""
+    augment: AugmentConfig = AugmentConfig()
+    """Changes made to training audio."""
+
+
+def folder_name(corpus: ComponentConfig | None) -> str:
+    """A readable name for one choice of a corpus: its options that differ from the defaults."""
+    if corpus is None:
+        return "."
+    chosen = corpus.model_dump(mode="json", exclude_defaults=True)
+    parts = [f"{key}-{value}" for key, value in chosen.items() if key != "name"]
+    return "_".join(parts).replace("/", "-") or "default"
+
+
+def manifest_dir(config: Any) -> Path:
+    """The folder in which ``speechkit prepare`` leaves the manifests of this experiment's corpus."""
+    return Path(config.data.root) / folder_name(config.corpus)
+
+
+def manifest_path(name: str, config: Any) -> Path:
+    """The manifest of a split name, or the path itself if it is one."""
+    return Path(name) if name.endswith((".jsonl", ".jsonl.gz")) else manifest_dir(config) / f"{name}.jsonl.gz"
+
+
+def feature_dir(config: Any) -> Path:
+    """The folder of stored features, named after the featurizer's options, so that stale ones are never read."""
+    described = json.dumps(config.featurizer.model_dump(mode="json"), sort_keys=True)
+    return manifest_dir(config) / f"features-{hashlib.sha256(described.encode()).hexdigest()[:8]}"
+
+
+def open_splits(names: Sequence[str], config: Any) -> CutSet:
+    """The cuts of several splits, lazily, one after the other; with stored features if the config wants them."""
+    paths = [manifest_path(name, config) for name in names]
+    if config.data.features == "precomputed":
+        paths = [feature_dir(config) / path.name for path in paths]
+        for path in paths:
+            if not path.exists():
+                raise ValueError(f"{path}: no stored features; run `speechkit features` with this config first")
+    return reduce(add, map(open_cuts, paths))
+
+
+def tokenizer_dir(config: Any) -> Path:
+    """The folder of a tokenizer, keyed by everything that its fit depends on, so that a stale one is never used."""
+    options = [config.tokenizer.model_dump(mode="json"), config.normalizer.model_dump(mode="json")]
+    manifests = [sha256(manifest_path(name, config)) for name in config.data.train]
+    key = hashlib.sha256(json.dumps([options, manifests], sort_keys=True).encode()).hexdigest()[:8]
+    return manifest_dir(config) / "tokenizers" / f"{config.tokenizer.name}-{key}"
+
+
+def transcripts(cuts: Iterable) -> Iterator[str]:
+    """The text of every cut's supervision.
+
+    Raises:
+        ValueError: A cut has none; it names the cut.
+    """
+    for cut in cuts:
+        yield transcript(cut)
+
+
+def transcript(cut) -> str:
+    """The text of a cut's one supervision."""
+    if len(cut.supervisions) != 1 or cut.supervisions[0].text is None:
+        raise ValueError(
+            f"cut {cut.id}: expected one supervision with a text, got {len(cut.supervisions)} supervisions; "
+            "prepare the manifest again"
+        )
+    return cut.supervisions[0].text

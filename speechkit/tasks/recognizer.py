@@ -1,0 +1,139 @@
+"""A trained recogniser in use: ``speechkit.load("exp/ctc").transcribe("talk.wav").text``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from speechkit.data.audio import read_audio
+from speechkit.decode.base import Hypothesis
+from speechkit.decode.words import Word, words
+from speechkit.models.asr import AsrModel
+from speechkit.tasks.asr import AsrTask, build_model, ctc_name
+from speechkit.tasks.base import check_model_dir, load_config
+from speechkit.text.tokenizer import Tokenizer
+from speechkit.train.checkpoint import load_weights
+from speechkit.train.trainer import pick_device
+from speechkit.utils.lens import pad_stack
+
+MAX_SEGMENT_SECONDS = 30.0  # longer recordings are cut at their quietest points: attention's cost grows with the square
+QUIET_WINDOW_SECONDS = 0.2
+BATCH_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was said in one recording."""
+
+    text: str
+    words: list[Word] = field(default_factory=list)
+    """With start and end in seconds and a confidence in [0, 1]."""
+    duration: float = 0.0
+    """Of the recording, in seconds."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+class Recognizer:
+    """Network, tokenizer and search of a trained model.
+
+    Args:
+        config: The experiment's config.
+        tokenizer: Fitted.
+        model: With trained weights, on ``device``.
+        device: Where to run.
+    """
+
+    def __init__(self, config: AsrTask.Config, tokenizer: Tokenizer, model: AsrModel, device: torch.device) -> None:
+        self.config, self.tokenizer, self.model, self.device = config, tokenizer, model.eval(), device
+        self.search = config.search.build()
+        self.decoder = model.decoders[ctc_name(config)]
+        self.sampling_rate = config.featurizer.sampling_rate
+        self.normalizer = config.normalizer.build()
+
+    @classmethod
+    def load(cls, model_dir: Path, device: str = "cpu", search: Any = None) -> Recognizer:
+        """Read a model directory, after comparing it with its checksums.
+
+        Raises:
+            ValueError: A file is missing, altered or unreadable; the message names it.
+        """
+        check_model_dir(model_dir)
+        config = load_config(model_dir / "config.yaml")
+        if search is not None:
+            config = config.model_copy(update={"search": search})
+        tokenizer = Tokenizer.load(model_dir / "tokenizer")
+        model = build_model(config, tokenizer.vocab_size)
+        model.load_state_dict(load_weights(model_dir / "averaged.safetensors"))
+        where = pick_device(device)
+        return cls(config, tokenizer, model.to(where), where)
+
+    def transcribe(self, audio: str | Path | bytes | np.ndarray, sampling_rate: int | None = None) -> Transcript:
+        """Recognise one recording of any length.
+
+        Args:
+            audio: A path, the bytes of an audio file, or samples (L,) in [-1, 1].
+            sampling_rate: Of samples given as an array, in Hz; the model's own unless given.
+
+        Returns:
+            Text, and words with times in seconds.
+
+        Raises:
+            ValueError: The audio cannot be read; the message names the file.
+        """
+        wav = read_audio(audio, self.sampling_rate, sampling_rate)
+        segments = split_at_pauses(wav, self.sampling_rate)
+        found: list[Word] = []
+        for offset, hypotheses in zip(segments[:-1], self._search_all(wav, segments)):
+            found += self.words(hypotheses[0], offset / self.sampling_rate)
+        text = self.join(found)
+        return Transcript(text, found, len(wav) / self.sampling_rate)
+
+    def _search_all(self, wav: np.ndarray, segments: Sequence[int]) -> list[list[Hypothesis]]:
+        pieces = [wav[start:end] for start, end in zip(segments[:-1], segments[1:])]
+        size = max(1, int(BATCH_SECONDS // MAX_SEGMENT_SECONDS))
+        return [each for i in range(0, len(pieces), size) for each in self.search_wavs(pieces[i : i + size])]
+
+    def search_wavs(self, wavs: Sequence[np.ndarray]) -> list[list[Hypothesis]]:
+        """N-best lists of several recordings at once, each (L,) at the model's sampling rate."""
+        inputs, lens = pad_stack([torch.from_numpy(np.ascontiguousarray(wav)) for wav in wavs])
+        return self.search_batch(inputs, lens, is_features=False)
+
+    @torch.inference_mode()
+    def search_batch(self, inputs: torch.Tensor, lens: torch.Tensor, is_features: bool) -> list[list[Hypothesis]]:
+        """N-best lists of a padded batch of waveforms (B, L) or features (B, T, F)."""
+        encoder_out, out_lens = self.model(inputs.to(self.device), lens.to(self.device), is_features)
+        return self.search(self.decoder(encoder_out), out_lens)
+
+    def words(self, hypothesis: Hypothesis, offset: float = 0.0) -> list[Word]:
+        """The words of a hypothesis, with times shifted by ``offset`` seconds."""
+        return [
+            Word(word.word, word.start + offset, word.end + offset, word.confidence)
+            for word in words(hypothesis, self.tokenizer, self.model.frame_shift)
+        ]
+
+    def join(self, found: Sequence[Word]) -> str:
+        """Words as text; without spaces if the tokenizer's language has none."""
+        return self.tokenizer.join_words([word.word for word in found])
+
+
+def split_at_pauses(wav: np.ndarray, sampling_rate: int, max_seconds: float = MAX_SEGMENT_SECONDS) -> list[int]:
+    """Where to cut a long recording: borders in samples, first 0 and last L, no piece longer than ``max_seconds``.
+
+    Each cut lies at the quietest moment of the second half of the longest piece allowed.
+    """
+    longest, window = int(max_seconds * sampling_rate), int(QUIET_WINDOW_SECONDS * sampling_rate)
+    borders = [0]
+    while len(wav) - borders[-1] > longest:
+        start = borders[-1] + longest // 2
+        energy = np.cumsum(np.square(wav[start : borders[-1] + longest], dtype=np.float64))
+        quietest = int(np.argmin(energy[window:] - energy[:-window]))
+        borders.append(start + quietest + window // 2)
+    return [*borders, len(wav)]

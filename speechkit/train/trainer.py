@@ -1,0 +1,335 @@
+"""The training loop: epochs of steps, validation, checkpoints, resume. It sees a :class:`~speechkit.train.task.Task`."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from speechkit.config import Choice, Config
+from speechkit.train import checkpoint
+from speechkit.train.ema import Ema
+from speechkit.train.logger import Logger
+from speechkit.train.optimizer import AdamW, OptimizerKind
+from speechkit.train.schedule import Schedule, WarmupCosine
+from speechkit.train.stepper import Stepper, StepReport
+from speechkit.train.task import Batch, Task
+from speechkit.utils import dist, log
+
+
+class TrainerConfig(Config):
+    """How long, how fast and how safely to train."""
+
+    max_epochs: int = 30
+    """Passes over the training data."""
+    max_steps: int | None = None
+    """Optimizer steps after which to stop earlier; null for none."""
+    accumulate: int = 1
+    """Micro-batches per optimizer step; their gradients add up as if they were one batch."""
+    max_grad_norm: float = 5.0
+    """Gradients longer than this (L2) are scaled down to it; 0 turns clipping off."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Type of forward passes (autocast); weights stay in float32."""
+    optimizer: Choice[OptimizerKind] = AdamW.Config()
+    """How gradients become updates."""
+    schedule: Choice[Schedule] = WarmupCosine.Config()
+    """How the learning rate moves below its peak."""
+    ema_decay: float | None = None
+    """Decay of a moving average of the weights that is then validated and saved; null for none."""
+    validate_every: int = 1
+    """Epochs between validations; the last epoch is always validated. 0: never."""
+    checkpoint_every: int = 1
+    """Epochs between checkpoints; the end of training and Ctrl-C always write one."""
+    checkpoint_steps: int | None = None
+    """Steps between further checkpoints inside an epoch; null for none."""
+    keep: int = 2
+    """Newest checkpoints to keep; at least two, in case the disk damages one."""
+    average: int = 5
+    """Number of epoch-end weights that are kept to be averaged into the final model."""
+    average_by: str = "last"
+    """Which ones: `last`, or the name of a validation metric (`wer`, `loss`) for the best."""
+    max_bad_steps: int = 10
+    """Stop with an error after this many steps in a row without a finite gradient."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; `auto` takes a GPU if there is one."""
+    num_threads: int | None = None
+    """CPU threads of torch; null leaves torch's own choice."""
+
+    def model_post_init(self, context: Any) -> None:
+        """Refuse values that would lose work or loop for ever."""
+        for key, least in (("keep", 2), ("accumulate", 1), ("max_epochs", 1), ("average", 1), ("checkpoint_every", 1)):
+            if getattr(self, key) < least:
+                raise ValueError(f"{key}: expected at least {least}, got {getattr(self, key)}")
+
+
+def pick_device(name: str) -> torch.device:
+    """``auto``, ``cpu`` or ``cuda`` as a device.
+
+    Raises:
+        ValueError: A GPU was asked for and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device: expected a GPU (cuda), got none that torch can use; set train.device=cpu or auto")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+class Trainer:
+    """Trains a task in an experiment folder, and goes on from the newest checkpoint in it.
+
+    Args:
+        task: What to train, its networks already on ``device``.
+        config: How to train.
+        exp_dir: Gets ``train.jsonl``, ``tensorboard/``, ``checkpoints/`` and ``weights/``.
+        device: From :func:`pick_device`.
+        seed: Of all random numbers that the steps draw.
+    """
+
+    def __init__(self, task: Task, config: TrainerConfig, exp_dir: Path, device: torch.device, seed: int = 0) -> None:
+        self.task, self.config, self.exp_dir, self.device = task, config, exp_dir, device
+        if config.num_threads:
+            torch.set_num_threads(config.num_threads)
+        torch.set_flush_denormal(True)  # occupancies near 1e-40 make some losses four times slower on CPU
+        torch.manual_seed(seed + dist.rank())
+        self.batches = task.batches()
+        self.optimizers = {name: config.optimizer.build(network=net) for name, net in task.networks.items()}
+        self.emas = {name: Ema(net, config.ema_decay) for name, net in task.networks.items()} if config.ema_decay else {}
+        self.stepper = Stepper(task, self.optimizers, config.max_grad_norm, config.precision, device, self._after_update)
+        self.steps_per_epoch = max(1, -(-len(self.batches) // config.accumulate))
+        self.total_steps = min(config.max_steps or 10**12, self.steps_per_epoch * config.max_epochs)
+        self.schedule = config.schedule.build(total_steps=self.total_steps)
+        self.step, self.epoch, self.position, self.bad_steps = 0, 0, 0, 0  # position: batches of this epoch used
+        self.last_metrics: dict[str, float] = {}
+        self.stop_signal: int | None = None
+
+    # --- the loop -------------------------------------------------------------------------------------------------
+
+    def run(self) -> bool:
+        """Train to the end, or until Ctrl-C or SIGTERM.
+
+        Returns:
+            Whether training reached its end; False after a signal (the state is saved, running again goes on).
+
+        Raises:
+            ValueError: Too many steps in a row without a finite gradient.
+        """
+        resumed = self.resume()
+        self.logger = Logger(self.exp_dir, self.total_steps, self.step, enabled=dist.is_main())
+        self.logger.event("resume" if resumed else "start", self.step, self.epoch, total_steps=self.total_steps)
+        if resumed:
+            self.logger.say(f"going on from step {self.step}, epoch {self.epoch + 1}")
+        previous = [(s, signal.signal(s, self._on_signal)) for s in (signal.SIGINT, signal.SIGTERM)]
+        try:
+            while not self._finished() and self.stop_signal is None:
+                self._run_epoch()
+            return self._end()
+        finally:
+            for number, handler in previous:
+                signal.signal(number, handler)
+            self.logger.close()
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        if self.stop_signal is not None:
+            raise KeyboardInterrupt  # the second Ctrl-C does not wait
+        self.stop_signal = number
+        self.logger.say("stopping after this step; the state will be saved (Ctrl-C again to stop without saving)")
+
+    def _finished(self) -> bool:
+        return self.step >= self.total_steps or self.epoch >= self.config.max_epochs
+
+    def _end(self) -> bool:
+        if self.stop_signal is None:
+            self.logger.event("end", self.step, self.epoch)
+            return True
+        self.save_checkpoint()
+        self.logger.event("stop", self.step, self.epoch, signal=signal.Signals(self.stop_signal).name)
+        self.logger.say(f"saved at step {self.step}; run the same command to go on")
+        return False
+
+    def _run_epoch(self) -> None:
+        for network in self.task.networks.values():
+            network.train()
+        for group, seconds in self._groups():
+            self._train_step(group, seconds)
+            if self.stop_signal is not None or self.step >= self.total_steps:
+                break
+            if self.config.checkpoint_steps and self.step % self.config.checkpoint_steps == 0:
+                self.save_checkpoint()
+        if self.stop_signal is None:
+            self._finish_epoch()
+
+    def _groups(self) -> Iterator[tuple[list[Batch], float]]:
+        """The micro-batches of each step of this epoch, from the current position on, and the seconds spent waiting."""
+        batches = self.batches.epoch(self.epoch, self.position)
+        while True:
+            started = time.perf_counter()
+            group = [batch.to(self.device) for batch in itertools.islice(batches, self.config.accumulate)]
+            if not group:
+                return
+            yield group, time.perf_counter() - started
+
+    def _finish_epoch(self) -> None:
+        last = self.step >= self.total_steps or self.epoch + 1 >= self.config.max_epochs
+        every = self.config.validate_every
+        epoch, self.epoch, self.position = self.epoch, self.epoch + 1, 0
+        validated = bool(every) and (last or self.epoch % every == 0)
+        if validated:
+            self._validate(epoch)
+        if validated or self.config.average_by == "last":
+            self._save_weights()
+        if last or self.epoch % self.config.checkpoint_every == 0:
+            self.save_checkpoint()
+
+    def _train_step(self, group: list[Batch], waited: float) -> None:
+        started = time.perf_counter()
+        rates = self._set_learning_rates()
+        report = self.stepper.step(group)
+        self.step += 1
+        self.position += len(group)
+        seconds = time.perf_counter() - started + waited
+        for note in self.task.take_notes():
+            self.logger.event("skip", self.step, self.epoch, **note)
+        self._check_finite(report)
+        stats = self._batch_stats(group)
+        self.logger.event(
+            "step", self.step, self.epoch, loss=report.loss, losses=report.losses,
+            grad_norm=max(report.grad_norms.values(), default=0.0), lr=rates, **stats, seconds=seconds, waited=waited,
+        )  # fmt: skip
+        speed = stats["audio_seconds"] / seconds
+        self.logger.show_step(self.step, self.epoch, f"loss {report.loss:.3f} {speed:.0f}x real time")
+
+    def _batch_stats(self, group: list[Batch]) -> dict[str, float]:
+        padding = [batch.padding for batch in group]
+        return {
+            "utterances": sum(len(batch) for batch in group),
+            "audio_seconds": round(sum(sum(batch.durations) for batch in group), 3),
+            "padding": round(sum(padding) / len(padding), 4),
+        }
+
+    def _set_learning_rates(self) -> float:
+        epoch = self.epoch + self.position / max(1, len(self.batches))
+        factor = self.schedule.factor(self.step + 1, epoch)
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = self.config.optimizer.lr * factor
+        return self.config.optimizer.lr * factor
+
+    def _after_update(self, name: str) -> None:
+        if name in self.emas:
+            self.emas[name].update(self.task.networks[name])
+
+    def _check_finite(self, report: StepReport) -> None:
+        if not report.skipped:
+            self.bad_steps = 0
+            return
+        overflow = self.stepper.scaler.is_enabled() and not any(report.losses[k] != report.losses[k] for k in report.losses)
+        self.bad_steps += 1
+        self.logger.event("skip", self.step, self.epoch, reason=report.skipped, cuts=report.bad_ids)
+        if not overflow:
+            self.logger.say(f"step {self.step} skipped: {report.skipped}; utterances: {', '.join(report.bad_ids[:8])}")
+        if self.bad_steps >= self.config.max_bad_steps:
+            self.save_checkpoint()
+            raise ValueError(
+                f"{self.bad_steps} steps in a row had no finite gradient; last utterances: "
+                f"{', '.join(report.bad_ids[:8])}; lower train.optimizer.lr, or look at these recordings"
+            )
+
+    def _validate(self, epoch: int) -> None:
+        started = time.perf_counter()
+        with self._averaged():
+            for network in self.task.networks.values():
+                network.eval()
+            with torch.inference_mode(), self.stepper.autocast():
+                self.last_metrics = self.task.validate()
+        seconds = time.perf_counter() - started
+        self.logger.event("valid", self.step, epoch, **self.last_metrics, seconds=seconds)
+        shown = " ".join(f"{key} {value:.4g}" for key, value in self.last_metrics.items())
+        self.logger.say(f"epoch {epoch + 1} step {self.step}: valid {shown}")
+
+    def _averaged(self) -> contextlib.ExitStack:
+        """Inside the block, networks have their moving averages, if there are any."""
+        stack = contextlib.ExitStack()
+        for name, ema in self.emas.items():
+            stack.enter_context(ema.applied(self.task.networks[name]))
+        return stack
+
+    # --- state ----------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next step depends on."""
+        cuda = torch.cuda.get_rng_state_all() if self.device.type == "cuda" else []
+        return {
+            "step": self.step, "epoch": self.epoch, "position": self.position, "bad_steps": self.bad_steps,
+            "networks": {name: network.state_dict() for name, network in self.task.networks.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "emas": {name: ema.state_dict() for name, ema in self.emas.items()},
+            "scaler": self.stepper.scaler.state_dict(), "metrics": self.last_metrics,
+            "rng": torch.get_rng_state(), "cuda_rng": cuda, "world_size": dist.world_size(),
+        }  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on exactly where :meth:`state_dict` was taken."""
+        if state["world_size"] != dist.world_size():
+            raise ValueError(
+                f"this run was started on {state['world_size']} processes, got {dist.world_size()}: "
+                "resume on as many, or start a new experiment"
+            )
+        for name, network in self.task.networks.items():
+            network.load_state_dict(state["networks"][name])
+            self.optimizers[name].load_state_dict(state["optimizers"][name])
+        for name, ema in self.emas.items():
+            ema.load_state_dict(state["emas"][name])
+        self.stepper.scaler.load_state_dict(state["scaler"])
+        self.step, self.epoch, self.position = state["step"], state["epoch"], state["position"]
+        self.bad_steps, self.last_metrics = state["bad_steps"], state["metrics"]
+        torch.set_rng_state(state["rng"])
+        if state["cuda_rng"]:
+            torch.cuda.set_rng_state_all(state["cuda_rng"])
+
+    def save_checkpoint(self) -> None:
+        """Write ``checkpoints/step-N.pt`` (the main rank), then delete the oldest ones."""
+        if dist.is_main():
+            folder = self.exp_dir / "checkpoints"
+            checkpoint.save(self.state_dict(), folder / f"step-{self.step}.pt")
+            checkpoint.keep_newest(folder, ".pt", self.config.keep)
+        dist.barrier()
+
+    def resume(self) -> bool:
+        """Load the newest whole checkpoint, if there is one; a damaged one is named and the one before it is taken."""
+        for _, path in reversed(checkpoint.steps(self.exp_dir / "checkpoints", ".pt")):
+            try:
+                state = checkpoint.load(path)
+            except ValueError as error:
+                log.warn(str(error))
+                continue
+            self.load_state_dict(state)
+            return True
+        return False
+
+    def _save_weights(self) -> None:
+        """Keep the weights that the final model may be averaged from: the last ones, or the best by a metric."""
+        if not dist.is_main():
+            return
+        for name in self.task.networks:
+            weights = self.emas[name].average if name in self.emas else self.task.networks[name].state_dict()
+            folder = self.exp_dir / "weights" / name
+            meta = {"step": self.step, "epoch": self.epoch, "metrics": self.last_metrics}
+            checkpoint.save_weights(weights, folder / f"step-{self.step}.safetensors", meta)
+            if self.config.average_by == "last":
+                checkpoint.keep_newest(folder, ".safetensors", self.config.average)
+            else:
+                self._keep_best(folder)
+
+    def _keep_best(self, folder: Path) -> None:
+        paths = [path for _, path in checkpoint.steps(folder, ".safetensors")]
+        key = self.config.average_by
+        if key not in self.last_metrics:
+            raise ValueError(f"train.average_by: expected last or one of {sorted(self.last_metrics)}, got {key!r}")
+        metric = {path: checkpoint.read_metadata(path)["metrics"][key] for path in paths}
+        for path in sorted(paths, key=metric.__getitem__)[self.config.average :]:
+            path.unlink()
