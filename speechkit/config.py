@@ -22,6 +22,7 @@ import importlib
 import json
 import pkgutil
 import re
+import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -107,7 +108,7 @@ def lookup(kind: type[Component], name: Any) -> type[Component]:
     if name in kind.registry:
         return kind.registry[name]
     near = difflib.get_close_matches(str(name), kind.registry, n=1)
-    hint = f", did you mean {near[0]!r}?" if near else ""
+    hint = f", did you mean {near[0]!r}" if near else ""
     message = f"no {kind.kind} is called {name!r}{hint}; choices: {', '.join(sorted(kind.registry))}"
     raise PydanticCustomError("unknown_name", "{message}", {"message": message})
 
@@ -244,10 +245,11 @@ def _with_default_names(cls: type[Config], raw: Mapping[str, Any]) -> dict[str, 
 
 
 def _plain_config(cls: type[Config], key: str) -> type[Config] | None:
-    """The class of a field that nests one fixed config, not a choice among components."""
-    annotation = cls.model_fields[key].annotation
-    is_config = isinstance(annotation, type) and issubclass(annotation, Config)
-    return annotation if is_config and not issubclass(annotation, ComponentConfig) else None
+    """The class of a field that nests one fixed config (or null), not a choice among components."""
+    for annotation in (cls.model_fields[key].annotation, *typing.get_args(cls.model_fields[key].annotation)):
+        if isinstance(annotation, type) and issubclass(annotation, Config):
+            return None if issubclass(annotation, ComponentConfig) else annotation
+    return None
 
 
 def validate(cls: type[Config], raw: Mapping[str, Any], source: str = "config") -> Config:
@@ -276,9 +278,9 @@ def walk(cls: type[Config], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every dotted key of a config class, with its pydantic field; a choice is walked through its default."""
     for key, field in cls.model_fields.items():
         yield f"{prefix}{key}", field
-        default = field.get_default(call_default_factory=True) if not field.is_required() else field.annotation
-        nested = default if isinstance(default, type) else type(default)
-        if issubclass(nested, Config):
+        default = field.get_default(call_default_factory=True)
+        nested = type(default) if isinstance(default, Config) else _plain_config(cls, key)
+        if nested is not None:
             yield from walk(nested, f"{prefix}{key}.")
 
 

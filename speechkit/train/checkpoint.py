@@ -32,7 +32,7 @@ def load(path: Path) -> dict[str, Any]:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or "empty file").splitlines()[0]
         raise ValueError(f"{path}: damaged checkpoint ({reason}); delete it to go on from the one before") from None
 
 

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import pytest
+
+from speechkit import config as configs
+from speechkit.config import Choice, Component, ComponentConfig, Config, ConfigError
+
+
+class Animal(Component, kind="test_animal"):
+    def __init__(self, config, **facts):
+        self.config, self.facts = config, facts
+
+
+class Dog(Animal, name="dog"):
+    """Barks."""
+
+    class Config(ComponentConfig):
+        legs: int = 4
+        """How many."""
+        speed: float = 1e-3
+        sizes: tuple[int, ...] = (1, 2)
+
+
+class Fish(Animal, name="fish"):
+    class Config(ComponentConfig):
+        fins: int = 2
+
+
+class Inner(Config):
+    depth: int = 1
+    animal: Choice[Animal] = Fish.Config()
+
+
+class Zoo(Config):
+    pet: Choice[Animal] = Dog.Config()
+    """The one at home."""
+    inner: Inner = Inner()
+    many: dict[str, Choice[Animal]] = {}
+    maybe: Inner | None = None
+    text: str = "x"
+    flag: bool = False
+
+
+def load(tmp_path, yaml, *overrides):
+    (tmp_path / "a.yaml").write_text(yaml, encoding="utf-8")
+    return configs.load(Zoo, tmp_path / "a.yaml", overrides)
+
+
+def test_a_choice_is_built_with_its_options_and_the_facts_of_the_run(tmp_path):
+    zoo = load(tmp_path, "pet: {name: fish, fins: 7}")
+    pet = zoo.pet.build(water=3)
+    assert type(pet) is Fish and pet.config.fins == 7 and pet.facts == {"water": 3}
+
+
+@pytest.mark.parametrize(
+    ("yaml", "message"),
+    [
+        ("pet: {name: dog, leg: 3}", "a.yaml: pet.leg: unknown key; did you mean pet.legs?"),
+        ("legs: 3", "a.yaml: legs: unknown key; did you mean pet.legs?"),
+        ("inner: {dept: 3}", "a.yaml: inner.dept: unknown key; did you mean inner.depth?"),
+        ("inner: {animal: {name: fish, legs: 2}}", "inner.animal.legs: unknown key; did you mean pet.legs?"),
+        ("many: {a: {name: dog, legz: 1}}", "many.a.legz: unknown key; did you mean many.a.legs?"),
+        ("maybe: {dept: 1}", "maybe.dept: unknown key; did you mean maybe.depth?"),
+        ("pet: {name: dgo}", "pet: no test_animal is called 'dgo', did you mean 'dog'; choices: dog, fish"),
+        ("pet: {name: dog, legs: true}", "pet.legs: Input should be a valid integer, got True"),
+        ("pet: {name: dog, legs: 3.5}", "pet.legs: Input should be a valid integer, got 3.5"),
+        ('pet: {name: dog, legs: "3"}', "pet.legs: Input should be a valid integer, got '3'"),
+        ("flag: 1", "flag: Input should be a valid boolean, got 1"),
+        ("text: 3", "text: Input should be a valid string, got 3"),
+        ("pet: 3", "pet: expected a mapping with a name, got 3"),
+        ("a: [1", "a.yaml:1: not valid YAML"),
+        ("- 1", "a.yaml: expected a mapping of keys, got list"),
+        ("flag: true\nflag: false", "key 'flag' is written twice"),
+        ("base: other.yaml", "other.yaml: cannot read the config (named by `base:` in"),
+        ("text: !!python/object:os.system x", "not valid YAML"),
+    ],
+)
+def test_a_wrong_config_is_an_error_that_names_the_key_and_the_remedy(tmp_path, yaml, message):
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path, yaml)
+    assert message in str(error.value)
+
+
+def test_every_wrong_key_is_listed_at_once(tmp_path):
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path, "flag: 1\ntext: 3")
+    assert len(str(error.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1e-3", 1e-3), ("1.5E+2", 150.0), ("-.5", -0.5), ("017", 17), ("no", "no"), ("on", "on"), ("1:30", "1:30"),
+     ("2001-01-01", "2001-01-01"), ("null", None), ("~", None), ("true", True), ("0x1f", "0x1f"), ("", None),
+     ("1_000", 1000), ("[1, a]", [1, "a"])],
+)  # fmt: skip
+def test_yaml_scalars_are_read_as_people_mean_them(text, value):
+    parsed = configs._parse(text, "x")
+    assert parsed == value and type(parsed) is type(value)
+
+
+def test_overrides_are_yaml_values_at_dotted_keys(tmp_path):
+    zoo = load(tmp_path, "text: y", "pet.legs=3", "pet.speed=1e-4", "pet.sizes=[5, 7]", "inner.depth=2", "text=no")
+    assert (zoo.pet.legs, zoo.pet.speed, zoo.pet.sizes, zoo.inner.depth, zoo.text) == (3, 1e-4, (5, 7), 2, "no")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_changing_the_name_drops_the_old_choices_options(tmp_path, order):
+    zoo = load(tmp_path, "pet: {name: dog, legs: 3}", *["pet.name=fish", "pet.fins=9"][::order])
+    assert zoo.pet == Fish.Config(fins=9)
+
+
+def test_a_name_alone_is_short_for_a_mapping(tmp_path):
+    assert load(tmp_path, "pet: fish").pet == Fish.Config()
+    assert load(tmp_path, "pet: fish", "pet.fins=3").pet == Fish.Config(fins=3)
+
+
+@pytest.mark.parametrize("override", ["pet", "=3", "a..b=1", ".a=1"])
+def test_a_malformed_override_is_an_error(tmp_path, override):
+    with pytest.raises(ConfigError, match="expected an override like key.sub=value"):
+        load(tmp_path, "{}", override)
+
+
+def test_base_files_are_inherited_and_the_files_own_values_win(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "root.yaml").write_text("pet: {name: dog, legs: 1, speed: 0.5}\ntext: root")
+    (tmp_path / "sub" / "mid.yaml").write_text("base: ../root.yaml\npet: {legs: 2}")
+    (tmp_path / "top.yaml").write_text("base: sub/mid.yaml\ntext: top")
+    zoo = configs.load(Zoo, tmp_path / "top.yaml")
+    assert zoo.pet == Dog.Config(legs=2, speed=0.5) and zoo.text == "top"
+
+
+def test_bases_in_a_circle_are_an_error(tmp_path):
+    (tmp_path / "b.yaml").write_text("base: a.yaml")
+    with pytest.raises(ConfigError, match="circle"):
+        load(tmp_path, "base: b.yaml")
+
+
+def test_a_saved_config_holds_all_defaults_and_loads_back_equal(tmp_path):
+    zoo = load(tmp_path, "pet: {name: dog, speed: 1e-12}\ntext: 'no'\nmany: {a: fish, b: {name: dog, legs: 1}}")
+    configs.save(zoo, tmp_path / "saved.yaml")
+    assert configs.load(Zoo, tmp_path / "saved.yaml") == zoo
+    assert "depth: 1" in (tmp_path / "saved.yaml").read_text()
+
+
+@pytest.mark.parametrize("text", ["", "null", "true", "1e-3", "017", "a: b", "ü", "1_0", "~", "- x", "# no"])
+def test_text_that_looks_like_something_else_round_trips(tmp_path, text):
+    configs.save(Zoo(text=text), tmp_path / "s.yaml")
+    assert configs.load(Zoo, tmp_path / "s.yaml").text == text
+
+
+def test_configs_are_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        Zoo().text = "y"
+
+
+def test_differences_are_dotted_lines():
+    lines = configs.differences(Zoo(), Zoo(pet=Dog.Config(legs=3), text="y"))
+    assert lines == ["pet.legs: 4 -> 3", "text: 'x' -> 'y'"]
+
+
+def test_two_components_of_one_name_are_an_error_but_reloading_a_file_is_not():
+    with pytest.raises(ConfigError, match="defined twice"):
+
+        class Other(Animal, name="dog"):
+            pass
+
+    assert Animal.registry["dog"] is Dog
+
+
+def test_walking_a_config_gives_every_dotted_key_with_its_meaning():
+    keys = dict(configs.walk(Zoo))
+    assert {"pet.legs", "inner.depth", "inner.animal.fins"} <= keys.keys()
+    assert keys["pet"].description == "The one at home." and keys["pet.legs"].description == "How many."

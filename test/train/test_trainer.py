@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from toy import ToyBatches, ToyTask
+
+from speechkit.config import validate
+from speechkit.train import checkpoint
+from speechkit.train.trainer import Trainer, TrainerConfig, pick_device
+
+CPU = torch.device("cpu")
+
+
+def run(exp_dir, task=None, stop_at=None, **changes):
+    task = task or ToyTask()
+    config = validate(TrainerConfig, {"max_epochs": 3, "optimizer": {"lr": 0.1}, **changes})
+    trainer = Trainer(task, config, exp_dir, CPU, seed=3)
+    if stop_at is not None:
+        step = trainer._train_step
+
+        def stopping(group, waited):
+            step(group, waited)
+            if trainer.step == stop_at:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        trainer._train_step = stopping
+    exp_dir.mkdir(exist_ok=True)
+    return trainer, trainer.run()
+
+
+def rows(exp_dir, event):
+    lines = (exp_dir / "train.jsonl").read_text().splitlines()
+    return [row for row in map(json.loads, lines) if row["event"] == event]
+
+
+def same(a, b):
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+
+
+@pytest.mark.parametrize("stop_at", [1, 5, 7])  # inside the first epoch, at its end, inside the second
+@pytest.mark.parametrize("changes", [{}, {"ema_decay": 0.9, "optimizer": {"name": "scaled_adam"}}, {"accumulate": 2}])
+def test_a_stopped_and_resumed_run_equals_the_straight_one_bit_for_bit(tmp_path, stop_at, changes):
+    straight, _ = run(tmp_path / "straight", **changes)
+    _, ended = run(tmp_path / "stopped", stop_at=stop_at, **changes)
+    assert not ended
+    resumed, ended = run(tmp_path / "stopped", **changes)
+    assert ended
+    assert same(straight.state_dict(), resumed.state_dict())
+    losses = [[row["loss"] for row in rows(tmp_path / name, "step")] for name in ("straight", "stopped")]
+    assert losses[0] == losses[1]
+
+
+def test_it_learns(tmp_path):
+    task = ToyTask()
+    task.networks["model"] = torch.nn.Linear(4, 1)
+    _, ended = run(tmp_path, task=task, max_epochs=20)
+    losses = [row["loss"] for row in rows(tmp_path, "valid")]
+    assert ended and losses[-1] < 0.05 * losses[0]
+
+
+def test_a_run_that_has_ended_does_nothing_when_started_again(tmp_path):
+    first, _ = run(tmp_path)
+    again, ended = run(tmp_path)
+    assert ended and again.step == first.step and len(rows(tmp_path, "step")) == first.step
+
+
+def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_used(tmp_path, capsys):
+    run(tmp_path, max_epochs=3)
+    newest = checkpoint.steps(tmp_path / "checkpoints", ".pt")[-1][1]
+    newest.write_bytes(newest.read_bytes()[:100])
+    resumed, _ = run(tmp_path, max_epochs=3)
+    assert str(newest) in capsys.readouterr().err
+    assert resumed.step == 15 and len(rows(tmp_path, "step")) == 20  # the third epoch was done again
+
+
+def test_at_least_two_checkpoints_are_kept(tmp_path):
+    run(tmp_path)
+    assert [step for step, _ in checkpoint.steps(tmp_path / "checkpoints", ".pt")] == [10, 15]
+    with pytest.raises(ValueError, match="keep: expected at least 2, got 1"):
+        validate(TrainerConfig, {"keep": 1})
+
+
+def test_a_step_that_is_not_finite_changes_nothing_and_names_its_utterance(tmp_path):
+    task = ToyTask(ToyBatches(poison=3))
+    trainer, ended = run(tmp_path, task=task, max_epochs=1)
+    skipped = rows(tmp_path, "skip")
+    assert ended and [row["cuts"] for row in skipped] == [["cut-3-1"]]
+    assert all(p.isfinite().all() for p in task.networks["model"].parameters())
+
+
+def test_too_many_such_steps_end_the_run_with_an_error_and_a_checkpoint(tmp_path):
+    with pytest.raises(ValueError, match=r"2 steps in a row .*cut-0-1.*lower train.optimizer.lr"):
+        run(tmp_path, task=ToyTask(ToyBatches(count=1, poison=0)), max_bad_steps=2)
+    assert checkpoint.steps(tmp_path / "checkpoints", ".pt")
+
+
+def test_averaging_by_a_metric_keeps_the_best(tmp_path):
+    run(tmp_path, max_epochs=6, average=2, average_by="loss")
+    valid = {row["step"]: row["loss"] for row in rows(tmp_path, "valid")}
+    kept = {step for step, _ in checkpoint.steps(tmp_path / "weights" / "model", ".safetensors")}
+    assert kept == set(sorted(valid, key=valid.get)[:2])
+
+
+def test_max_steps_ends_inside_an_epoch_and_still_validates(tmp_path):
+    trainer, ended = run(tmp_path, max_steps=7)
+    assert ended and trainer.step == 7 and rows(tmp_path, "valid")[-1]["step"] == 7
+
+
+def test_a_second_ctrl_c_does_not_wait(tmp_path):
+    trainer, _ = run(tmp_path)
+    trainer.stop_signal = signal.SIGINT
+    with pytest.raises(KeyboardInterrupt):
+        trainer._on_signal(signal.SIGINT, None)
+
+
+def test_no_gpu_is_an_error_only_if_asked_for(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device("auto") == CPU
+    with pytest.raises(ValueError, match="train.device=cpu"):
+        pick_device("cuda")
+
+
+SCRIPT = """
+import sys, torch
+from pathlib import Path
+from speechkit.config import validate
+from speechkit.train.trainer import Trainer, TrainerConfig
+from speechkit.utils import dist
+sys.path.insert(0, sys.argv[1])
+from toy import ToyBatches, ToyTask
+dist.init_from_env()
+torch.set_num_threads(1)
+task = ToyTask(ToyBatches(count=4, rank=dist.rank(), world=dist.world_size()), dropout=0.0)
+task.networks["model"][1] = torch.nn.Identity()
+accumulate = 2 // dist.world_size()
+config = validate(TrainerConfig, {"max_epochs": 2, "accumulate": accumulate, "optimizer": {"lr": 0.1}, "validate_every": 0})
+exp = Path(sys.argv[2]); exp.mkdir(exist_ok=True)
+trainer = Trainer(task, config, exp, torch.device("cpu"))
+trainer.run()
+if dist.is_main():
+    torch.save(task.networks["model"].state_dict(), exp / "end.pt")
+"""
+
+
+def test_two_ranks_equal_one(tmp_path):
+    here = str(Path(__file__).parent)
+    root = str(Path(__file__).parents[2])
+    env = {**os.environ, "PYTHONPATH": root, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29617"}
+    one = [sys.executable, "-c", SCRIPT, here, str(tmp_path / "one")]
+    subprocess.run(one, check=True, env={**env, "WORLD_SIZE": "1"})
+    two = [sys.executable, "-c", SCRIPT, here, str(tmp_path / "two")]
+    ranks = [subprocess.Popen(two, env={**env, "WORLD_SIZE": "2", "RANK": str(r)}) for r in range(2)]
+    assert [rank.wait(120) for rank in ranks] == [0, 0]
+    a, b = (torch.load(tmp_path / name / "end.pt") for name in ("one", "two"))
+    for name in a:
+        torch.testing.assert_close(a[name], b[name], rtol=1e-5, atol=1e-6)
