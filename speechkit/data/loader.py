@@ -22,7 +22,7 @@ class BatchLoader:
     """
 
     def __init__(self, sampler: BucketSampler, dataset: AsrDataset, num_workers: int = 0) -> None:
-        self.sampler = sampler
+        self.sampler, self.length = sampler, None
         self.loader = DataLoader(
             dataset,
             batch_size=None,
@@ -33,7 +33,10 @@ class BatchLoader:
         )
 
     def __len__(self) -> int:
-        return len(self.sampler)
+        """Number of batches in the first epoch; those of others differ a little where augmentation changes speeds."""
+        if self.length is None:
+            self.length = len(self.sampler)
+        return self.length
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[AsrBatch]:
         """The batches of ``epoch`` from index ``start`` on."""

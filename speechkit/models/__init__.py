@@ -1,0 +1,1 @@
+"""Models: tensors to tensors; they know nothing of losses, corpora or training."""

@@ -1,0 +1,1 @@
+"""Layers: plain keyword arguments, tensors ``(B, T, D)``, no configs. Masks are built once per forward and handed down."""

@@ -18,7 +18,7 @@ from speechkit.data.dataset import AsrDataset
 from speechkit.data.loader import BatchLoader
 from speechkit.data.sampler import BucketSampler
 from speechkit.decode.base import Search
-from speechkit.decode.ctc_greedy import CtcGreedy
+from speechkit.decode.ctc_greedy import CtcGreedySearch
 from speechkit.features.base import Featurizer
 from speechkit.features.cmvn import Cmvn, GlobalCmvn
 from speechkit.features.fbank import Fbank
@@ -30,11 +30,11 @@ from speechkit.models.encoder.conformer import Conformer
 from speechkit.objectives.base import Objective
 from speechkit.objectives.ctc import CtcObjective
 from speechkit.tasks.base import Task
-from speechkit.tasks.manifests import DataConfig, open_splits, tokenizer_dir, transcripts
+from speechkit.tasks.manifests import DataConfig, evaluation_sampler, open_splits, tokenizer_dir, transcripts
 from speechkit.text.normalizer import Normalizer, NoNormalizer
-from speechkit.text.tokenizer import Char, Tokenizer
+from speechkit.text.tokenizer import CharTokenizer, Tokenizer
 from speechkit.train.task import Losses
-from speechkit.utils import log
+from speechkit.utils import dist, log
 
 CMVN_CUTS = 2000  # utterances that global statistics are estimated on
 
@@ -57,7 +57,7 @@ class AsrTask(Task, name="asr"):
         """Manifests, batches and augmentation."""
         normalizer: Choice[Normalizer] = NoNormalizer.Config()
         """What is done to transcripts before they become tokens, and to both sides before they are scored."""
-        tokenizer: Choice[Tokenizer] = Char.Config()
+        tokenizer: Choice[Tokenizer] = CharTokenizer.Config()
         """Text to tokens; fitted on the training transcripts."""
         featurizer: Choice[Featurizer] = Fbank.Config()
         """Waveform to features."""
@@ -69,7 +69,7 @@ class AsrTask(Task, name="asr"):
         """Features to encodings."""
         objectives: dict[str, Choice[Objective]] = {"ctc": CtcObjective.Config()}
         """What is minimised: any number of objectives, each with its weight and decoder."""
-        search: Choice[Search] = CtcGreedy.Config()
+        search: Choice[Search] = CtcGreedySearch.Config()
         """How encodings become text after training."""
 
         def model_post_init(self, context: Any) -> None:
@@ -89,7 +89,7 @@ class AsrTask(Task, name="asr"):
         torch.manual_seed(config.seed)  # initial weights are the same on all ranks
         self.model = build_model(config, tokenizer.vocab_size).to(device)
         self.networks: dict[str, nn.Module] = {"model": self.model}
-        self.search = CtcGreedy.Config().build()
+        self.search = CtcGreedySearch.Config().build(blank_id=tokenizer.blank_id)
         self.valid_loader: BatchLoader | None = None
         self.notes: list[dict[str, Any]] = []
         self.noted: set[str] = set()
@@ -106,33 +106,28 @@ class AsrTask(Task, name="asr"):
 
     def batches(self) -> BatchLoader:
         """The training batches of this rank, augmented."""
-        data = self.config.data
-        augmenter = Augmenter(data.augment, self.config.seed)
-        return self._loader(data.train, augmenter, shuffle=True, num_workers=data.num_workers)
-
-    def _loader(self, names: list[str], augmenter: Augmenter | None, shuffle: bool, num_workers: int) -> BatchLoader:
-        data = self.config.data
+        data, ranks = self.config.data, {"rank": dist.rank(), "world_size": dist.world_size()}
+        augmenter = Augmenter(data.augment, self.config.seed) if data.features == "on_the_fly" else None
         sampler = BucketSampler(
-            self.open(names),
-            max_duration=data.max_batch_seconds,
-            max_batch=data.max_batch_size,
-            min_cut_duration=data.min_seconds if shuffle else 0.0,
-            max_cut_duration=data.max_seconds if shuffle else None,
-            shuffle=shuffle,
-            seed=self.config.seed,
-            augmenter=augmenter,
+            self.open(data.train), data.sampler, shuffle=True, seed=self.config.seed, augmenter=augmenter, **ranks
         )
-        rate = self.config.featurizer.sampling_rate
-        dataset = AsrDataset(self.tokenize, rate, data.features, augmenter, cache_audio=data.cache_audio)
-        return BatchLoader(sampler, dataset, num_workers)
+        return BatchLoader(sampler, self._dataset(augmenter), data.num_workers)
+
+    def _plain_batches(self, names: list[str]) -> BatchLoader:
+        """All utterances of some splits as they are, in a fixed order."""
+        return BatchLoader(evaluation_sampler(self.config.data.sampler, self.open(names)), self._dataset(None))
+
+    def _dataset(self, augmenter: Augmenter | None) -> AsrDataset:
+        data, rate = self.config.data, self.config.featurizer.sampling_rate
+        return AsrDataset(self.tokenize, rate, data.features, augmenter, cache_audio=data.cache_audio)
 
     def fit_cmvn(self) -> None:
         """Estimate global feature statistics on training cuts, before training starts."""
         if not isinstance(self.model.cmvn, GlobalCmvn):
             return
-        loader = self._loader(self.config.data.train, None, shuffle=False, num_workers=0)
-        batches = islice(loader.epoch(0), max(1, CMVN_CUTS // self.config.data.max_batch_size))
-        self.model.cmvn.fit(feats for batch in batches for feats in self._features(batch.to(self.device)))
+        batches = self._plain_batches(self.config.data.train).epoch(0)
+        feats = (feats for batch in batches for feats in self._features(batch.to(self.device)))
+        self.model.cmvn.fit(islice(feats, CMVN_CUTS))
 
     def _features(self, batch: AsrBatch) -> Iterator[Tensor]:
         feats, lens = batch.inputs, batch.input_lens
@@ -173,7 +168,7 @@ class AsrTask(Task, name="asr"):
     def validate(self) -> dict[str, float]:
         """Loss per utterance (weighted), and word and character error rates in per cent of a greedy search."""
         if self.valid_loader is None:
-            self.valid_loader = self._loader(self.config.data.valid, None, shuffle=False, num_workers=0)
+            self.valid_loader = self._plain_batches(self.config.data.valid)
         total, pairs = 0.0, []
         for batch in self.valid_loader.epoch(0):
             batch = batch.to(self.device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,11 @@ from speechkit import config as configs
 from speechkit.data.batch import AsrBatch
 from speechkit.data.dataset import AsrDataset
 from speechkit.data.loader import BatchLoader
-from speechkit.data.sampler import BucketSampler
 from speechkit.decode.base import Hypothesis
 from speechkit.metrics.error_rate import ScoreReport, score
 from speechkit.tasks.asr import AsrTask
 from speechkit.tasks.base import load_config, write_checksums
-from speechkit.tasks.manifests import open_splits
+from speechkit.tasks.manifests import evaluation_sampler, open_splits
 from speechkit.tasks.recognizer import Recognizer
 from speechkit.train import checkpoint
 from speechkit.utils import machine
@@ -88,11 +87,10 @@ def _decode_set(exp_dir: Path, name: str, config: AsrTask.Config, recognizer: Re
     return folder
 
 
-def _batches(cuts: Any, config: AsrTask.Config, recognizer: Recognizer) -> Iterator[AsrBatch]:
-    data = config.data
-    sampler = BucketSampler(list(cuts), max_duration=data.max_batch_seconds, max_batch=data.max_batch_size, shuffle=False)
-    dataset = AsrDataset(lambda text: [], recognizer.sampling_rate, data.features)  # references may hold any symbol
-    return BatchLoader(sampler, dataset).epoch(0)
+def _batches(cuts: Iterable[Any], config: AsrTask.Config, recognizer: Recognizer) -> Iterator[AsrBatch]:
+    # References are not tokenized: they may hold symbols that training has never seen.
+    dataset = AsrDataset(lambda text: [], recognizer.sampling_rate, config.data.features)
+    return BatchLoader(evaluation_sampler(config.data.sampler, list(cuts)), dataset).epoch(0)
 
 
 def _row(cut: Any, ref: str, hypotheses: Sequence[Hypothesis], recognizer: Recognizer) -> dict[str, Any]:

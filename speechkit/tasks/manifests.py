@@ -14,7 +14,8 @@ from lhotse import CutSet
 
 from speechkit.config import ComponentConfig, Config
 from speechkit.data.augment import AugmentConfig
-from speechkit.data.cuts import open_cuts
+from speechkit.data.cuts import open_cuts, transcript
+from speechkit.data.sampler import BucketSampler, SamplerConfig
 from speechkit.utils.files import sha256
 
 
@@ -31,14 +32,8 @@ class DataConfig(Config):
     """Manifests that `speechkit decode` decodes."""
     features: Literal["on_the_fly", "precomputed"] = "on_the_fly"
     """Compute features in each step, or read those that `speechkit features` stored."""
-    max_batch_seconds: float = 200.0
-    """Seconds of audio in a batch, padding included."""
-    max_batch_size: int = 256
-    """Utterances in a batch."""
-    min_seconds: float = 0.05
-    """Shorter training cuts are left out, and counted."""
-    max_seconds: float = 30.0
-    """Longer training cuts are left out, and counted."""
+    sampler: SamplerConfig = SamplerConfig()
+    """How utterances are grouped into batches; its duration limits are for training only."""
     num_workers: int = 0
     """Processes that read audio; 0 reads in the training process."""
     cache_audio: bool = False
@@ -92,20 +87,12 @@ def tokenizer_dir(config: Any) -> Path:
 
 
 def transcripts(cuts: Iterable) -> Iterator[str]:
-    """The text of every cut's supervision.
-
-    Raises:
-        ValueError: A cut has none; it names the cut.
-    """
-    for cut in cuts:
-        yield transcript(cut)
+    """The text of every cut; one without is an error that names it."""
+    return map(transcript, cuts)
 
 
-def transcript(cut) -> str:
-    """The text of a cut's one supervision."""
-    if len(cut.supervisions) != 1 or cut.supervisions[0].text is None:
-        raise ValueError(
-            f"cut {cut.id}: expected one supervision with a text, got {len(cut.supervisions)} supervisions; "
-            "prepare the manifest again"
-        )
-    return cut.supervisions[0].text
+def evaluation_sampler(config: SamplerConfig, cuts: Iterable) -> BucketSampler:
+    """Batches of every cut in a fixed order: no duration filter, and room for the longest."""
+    longest = max((cut.duration for cut in cuts), default=0.0)
+    room = max(config.batch_duration, longest)
+    return BucketSampler(cuts, config.model_copy(update={"min_duration": 0.0, "max_duration": None, "batch_duration": room}))

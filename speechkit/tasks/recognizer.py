@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from speechkit.data.audio import read_audio
+from speechkit.data.audio import read_audio, resample
 from speechkit.decode.base import Hypothesis
 from speechkit.decode.words import Word, words
 from speechkit.models.asr import AsrModel
@@ -53,7 +53,7 @@ class Recognizer:
 
     def __init__(self, config: AsrTask.Config, tokenizer: Tokenizer, model: AsrModel, device: torch.device) -> None:
         self.config, self.tokenizer, self.model, self.device = config, tokenizer, model.eval(), device
-        self.search = config.search.build()
+        self.search = config.search.build(blank_id=tokenizer.blank_id)
         self.decoder = model.decoders[ctc_name(config)]
         self.sampling_rate = config.featurizer.sampling_rate
         self.normalizer = config.normalizer.build()
@@ -88,13 +88,19 @@ class Recognizer:
         Raises:
             ValueError: The audio cannot be read; the message names the file.
         """
-        wav = read_audio(audio, self.sampling_rate, sampling_rate)
-        segments = split_at_pauses(wav, self.sampling_rate)
-        found: list[Word] = []
-        for offset, hypotheses in zip(segments[:-1], self._search_all(wav, segments)):
-            found += self.words(hypotheses[0], offset / self.sampling_rate)
-        text = self.join(found)
+        wav = self._read(audio, sampling_rate)
+        borders = split_at_pauses(wav, self.sampling_rate)
+        best = [hypotheses[0] for hypotheses in self._search_all(wav, borders)]
+        found = [w for start, each in zip(borders, best) for w in self.words(each, start / self.sampling_rate)]
+        text = " ".join(filter(None, (self.tokenizer.decode(each.tokens) for each in best)))
         return Transcript(text, found, len(wav) / self.sampling_rate)
+
+    def _read(self, audio: str | Path | bytes | np.ndarray, sampling_rate: int | None) -> np.ndarray:
+        if not isinstance(audio, np.ndarray):
+            return read_audio(audio, self.sampling_rate)
+        if audio.ndim != 1 or not np.isfinite(audio).all():
+            raise ValueError(f"audio: expected finite samples (L,), got an array {audio.shape}; average the channels first")
+        return resample(audio.astype(np.float32, copy=False), sampling_rate or self.sampling_rate, self.sampling_rate)
 
     def _search_all(self, wav: np.ndarray, segments: Sequence[int]) -> list[list[Hypothesis]]:
         pieces = [wav[start:end] for start, end in zip(segments[:-1], segments[1:])]
@@ -118,10 +124,6 @@ class Recognizer:
             Word(word.word, word.start + offset, word.end + offset, word.confidence)
             for word in words(hypothesis, self.tokenizer, self.model.frame_shift)
         ]
-
-    def join(self, found: Sequence[Word]) -> str:
-        """Words as text; without spaces if the tokenizer's language has none."""
-        return self.tokenizer.join_words([word.word for word in found])
 
 
 def split_at_pauses(wav: np.ndarray, sampling_rate: int, max_seconds: float = MAX_SEGMENT_SECONDS) -> list[int]:

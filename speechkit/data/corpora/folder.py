@@ -1,0 +1,407 @@
+"""Your own data: a folder of audio with transcripts in one of the usual layouts. Nothing is dropped without being counted.
+
+Transcripts are a ``.txt`` file beside each audio file, or one table in the folder: TSV or CSV with a header, JSON
+lines, or LJSpeech's ``metadata.csv`` (``id|text`` or ``id|raw text|text``, no header).
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import io
+import itertools
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated, Literal
+
+from lhotse import AudioSource, CutSet, Recording, SupervisionSegment
+from lhotse.cut import Cut
+from lhotse.utils import fastcopy
+from pydantic import Field
+
+from speechkit.data.audio import AudioError, AudioFacts, examine
+from speechkit.data.corpora.base import Corpus, sorted_cuts
+from speechkit.data.summary import Refused, Summary, summarize
+
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au"})
+SPLIT_NAMES = {"training": "train", "valid": "dev", "validation": "dev", "val": "dev", "eval": "test"}
+SPLIT_NAMES |= {name: name for name in ("train", "dev", "test")}
+TABLE_NAMES = ("metadata.csv", "transcripts.tsv", "transcripts.csv", "transcripts.jsonl", "metadata.tsv", "metadata.jsonl")
+COLUMNS = {
+    "id": ("id", "utterance", "utt_id"),
+    "audio": ("audio", "path", "file", "filename", "file_name", "wav"),
+    "text": ("text", "transcript", "transcription", "sentence"),
+    "speaker": ("speaker", "speaker_id", "client_id", "spk"),
+    "split": ("split", "subset"),
+}
+MIN_SPEAKERS = 20  # below this many, splits by speaker come out far from the fractions asked for
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Row:
+    """One utterance as the transcripts have it."""
+
+    id: str
+    audio: str
+    text: str
+    speaker: str | None
+    split: str | None
+    source: str
+
+
+class Folder(Corpus, name="folder"):
+    """A folder of recordings and transcripts; :attr:`report` says afterwards what was found and what was refused.
+
+    Several channels and any sampling rate are accepted: cuts are mixed down and converted when they are loaded.
+    """
+
+    class Config(Corpus.Config):
+        """Where transcripts are, how the data is split, and what is refused."""
+
+        transcripts: str | None = None
+        """Table with the transcripts, relative to the folder. When null: a metadata or transcripts file in the folder
+        (.csv, .tsv, .jsonl) if there is one, else a .txt file beside each audio file."""
+
+        separator: str | None = None
+        """Between the columns of a table; by default tab in .tsv, and in .csv ``|`` if the first line has one, else comma."""
+
+        columns: dict[Literal["id", "audio", "text", "speaker", "split"], str] = {}
+        """Names of the columns where they are not the usual ones (audio, text, speaker ...), as ``{text: sentence}``."""
+
+        speaker_folder: bool = False
+        """Whether the folder that holds a file is named after its speaker, for transcripts that do not say."""
+
+        split: Literal["auto", "column", "subfolders", "fractions"] = "auto"
+        """A split column, subfolders train/dev/test, or fractions; auto takes the first of these that is there."""
+
+        dev_fraction: Fraction = 0.05
+        """Share of speakers or utterances that go to dev, with fractions."""
+
+        test_fraction: Fraction = 0.05
+        """Share that goes to test, with fractions."""
+
+        split_by: Literal["auto", "speaker", "id"] = "auto"
+        """What is drawn for fractions, by a hash that more data does not change: whole speakers, or utterances.
+        auto takes speakers when there are at least 20."""
+
+        min_duration: float = 0.1
+        """Seconds; shorter recordings are refused."""
+
+        max_duration: float = 40.0
+        """Seconds; longer recordings are refused."""
+
+        max_char_rate: float = 40.0
+        """Characters per second; a longer transcript cannot belong to its audio and is refused."""
+
+    report: Summary | None = None
+
+    def missing(self, corpus_dir: Path) -> str | None:
+        """The folder itself, or any audio in it."""
+        folder = Path(corpus_dir)
+        if not folder.is_dir():
+            return f"{folder}: no such folder"
+        return None if any(_audio_files(folder)) else f"{folder}: no audio in it ({', '.join(sorted(AUDIO_SUFFIXES))})"
+
+    def download(self, target_dir: Path) -> Path:
+        """Your own data comes from nowhere else: a folder with audio is returned, anything else is an error."""
+        return self.require(target_dir)
+
+    def require(self, corpus_dir: Path) -> Path:
+        """The absolute ``corpus_dir``, or a ValueError that says what it lacks."""
+        if problem := self.missing(corpus_dir):
+            raise ValueError(f"{problem}; put your recordings and transcripts there, or give another folder")
+        return Path(corpus_dir).absolute()
+
+    def prepare(self, corpus_dir: Path) -> dict[str, CutSet]:
+        """Make the splits that have utterances, and :attr:`report`.
+
+        Every audio file is decoded once, on all cores, to find the bad ones now.
+
+        Raises:
+            ValueError: The folder or its table cannot be read, or nothing is left to train on.
+        """
+        folder = self.require(corpus_dir)
+        refusals: list[Refused] = []
+        resolver = _Resolver(folder)
+        rows = _unique(self._rows(folder, refusals), resolver, refusals)
+        cuts = self._cuts(resolver, rows, refusals)
+        splits, notes = self._split(folder, cuts)
+        self.report = summarize(splits, refusals, [*notes, *_format_notes(cut for cut, _ in cuts)])
+        if not splits.get("train"):
+            refused = ", ".join(f"{reason} {count}" for reason, count in self.report.reasons.items()) or "none"
+            raise ValueError(
+                f"{folder}: no utterance is left for train ({len(cuts)} in other splits; refused: {refused}); "
+                "correct the data, or the corpus config"
+            )
+        return splits
+
+    # --- transcripts ---
+
+    def _rows(self, folder: Path, refusals: list[Refused]) -> Iterator[_Row]:
+        table = self._table(folder)
+        if table is None:
+            yield from _text_files(folder, refusals)
+        else:
+            read = _json_records if table.suffix == ".jsonl" else self._table_records
+            yield from self._with_columns(table, read(table, refusals), refusals)
+
+    def _table(self, folder: Path) -> Path | None:
+        if self.config.transcripts is None:
+            return next((folder / name for name in TABLE_NAMES if (folder / name).is_file()), None)
+        table = folder / self.config.transcripts
+        if table.suffix not in (".csv", ".tsv", ".jsonl"):
+            raise ValueError(f"{table}: expected transcripts in .csv, .tsv or .jsonl, got {table.suffix or 'no suffix'}")
+        if not table.is_file():
+            raise ValueError(f"{table}: no such file; correct `transcripts`, or leave it out for .txt files beside the audio")
+        return table
+
+    def _table_records(self, table: Path, refusals: list[Refused]) -> Iterator[tuple[int, dict]]:
+        """Line number and cells by column name."""
+        text = _read_text(table)
+        first_line = text.partition("\n")[0]
+        usual = "\t" if table.suffix == ".tsv" else "|" if "|" in first_line else ","
+        separator = self.config.separator or usual
+        # Only comma separated files quote: in the others a quotation mark is a part of the text.
+        quoting = csv.QUOTE_MINIMAL if separator == "," else csv.QUOTE_NONE
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, quoting=quoting)
+        try:
+            rows = ((reader.line_num, cells) for cells in reader if any(cells))
+            number, header = next(rows, (1, []))
+            if separator == "|" and not self._is_header(header):
+                rows = itertools.chain([(number, header)], rows)
+                header = ["id", "text"] if len(header) == 2 else ["id", "raw", "text"]
+            for number, cells in rows:
+                if len(cells) == len(header):
+                    yield number, dict(zip(header, cells))
+                else:
+                    refusals.append(_malformed(table, number, f"expected {len(header)} columns, got {len(cells)}"))
+        except csv.Error as error:
+            raise ValueError(f"{table}:{reader.line_num}: {error}; write the table again") from None
+
+    def _is_header(self, cells: list[str]) -> bool:
+        return any(self._column(name, cells) for name in ("audio", "text", "speaker"))
+
+    def _column(self, name: str, header: Iterable[str]) -> str | None:
+        """The header's word for the column ``name``."""
+        known = (self.config.columns[name],) if name in self.config.columns else COLUMNS[name]
+        return next((cell for cell in header if cell in known or cell.lower() in known), None)
+
+    def _with_columns(
+        self, table: Path, records: Iterable[tuple[int, dict]], refusals: list[Refused]
+    ) -> Iterator[_Row]:
+        for index, (number, record) in enumerate(records):
+            found = {name: self._column(name, record) for name in COLUMNS}
+            if (problem := self._column_problem(found)) is None:
+                yield _make_row({name: str(record[key] or "") for name, key in found.items() if key}, f"{table}:{number}")
+            elif index == 0:  # the layout is wrong, not this line
+                raise ValueError(f"{table}:{number}: {problem}, got {', '.join(map(str, record))}; set `columns`")
+            else:
+                refusals.append(_malformed(table, number, problem))
+
+    def _column_problem(self, found: dict[str, str | None]) -> str | None:
+        for name, column in self.config.columns.items():
+            if found[name] is None:
+                return f"expected a column {column!r} for {name}"
+        if found["text"] is None:
+            return f"expected a column for the transcript ({', '.join(COLUMNS['text'])})"
+        if found["audio"] is None and found["id"] is None:
+            return f"expected a column for the audio file ({', '.join(COLUMNS['audio'])})"
+        return None
+
+    # --- audio ---
+
+    def _cuts(self, resolver: _Resolver, rows: list[_Row], refusals: list[Refused]) -> list[tuple[Cut, _Row]]:
+        """The cuts of all rows that are good, in the order of the rows."""
+        paths = [resolver(row.audio) for row in rows]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            judged = list(pool.map(self._judge, rows, paths))
+        refusals += [item for item in judged if isinstance(item, Refused)]
+        reported = {item.source for item in refusals}
+        for path in (path for path in resolver.unused if str(path) not in reported):
+            name = _id_of(path.relative_to(resolver.folder))
+            refusals.append(Refused(name, str(path), "missing transcript", "no transcript names this file"))
+        return [(item, row) for item, row in zip(judged, rows) if not isinstance(item, Refused)]
+
+    def _judge(self, row: _Row, path: Path | None) -> Cut | Refused:
+        """The cut of a row, or why there is none."""
+
+        def refuse(reason: str, detail: str) -> Refused:
+            return Refused(row.id, str(path or row.source), reason, detail)
+
+        if not row.text:
+            return refuse("empty transcript", f"{row.source} has no text for it")
+        if path is None:
+            return refuse("missing file", f"no audio file {row.audio!r} in the folder")
+        try:
+            facts = examine(path)
+        except AudioError as error:
+            return refuse(error.reason, str(error))
+        duration = facts.num_samples / facts.sampling_rate
+        low, high = self.config.min_duration, self.config.max_duration
+        if not low <= duration <= high:
+            return refuse("too short" if duration < low else "too long", f"expected {low:g} to {high:g} s, got {duration:.2f} s")
+        if len(row.text) > self.config.max_char_rate * duration:
+            rate = f"{len(row.text)} characters in {duration:.2f} s"
+            return refuse("transcript too long", f"{rate}: expected at most {self.config.max_char_rate:g} per second")
+        return self._make_cut(row, path, facts)
+
+    def _make_cut(self, row: _Row, path: Path, facts: AudioFacts) -> Cut:
+        source = AudioSource("file", list(range(facts.num_channels)), str(path.absolute()))
+        duration = facts.num_samples / facts.sampling_rate
+        cut = Recording(row.id, [source], facts.sampling_rate, facts.num_samples, duration).to_cut()
+        speaker = row.speaker or (path.parent.name if self.config.speaker_folder else "unknown")
+        channel = cut.channel
+        text = SupervisionSegment(row.id, row.id, 0.0, cut.duration, channel=channel, text=row.text, speaker=speaker)
+        return fastcopy(cut, supervisions=[text])
+
+    # --- splits ---
+
+    def _split(self, folder: Path, cuts: list[tuple[Cut, _Row]]) -> tuple[dict[str, CutSet], list[str]]:
+        split_of, note = self._splitter(folder, cuts)
+        members: dict[str, list[Cut]] = {"train": [], "dev": [], "test": []}
+        for cut, row in cuts:
+            members.setdefault(split_of(cut, row), []).append(cut)
+        splits = {name: sorted_cuts(those) for name, those in members.items() if those}
+        empty = [name for name, those in members.items() if not those and cuts]
+        return splits, [note, *(f"split {name} is empty" for name in empty)]
+
+    def _splitter(self, folder: Path, cuts: list[tuple[Cut, _Row]]) -> tuple[Callable[[Cut, _Row], str], str]:
+        """How a cut finds its split, and a note about it."""
+        mode = self.config.split
+        if mode == "column" or (mode == "auto" and any(row.split for _, row in cuts)):
+            return self._by_column, "splits are those of the split column"
+        if mode == "subfolders" or (mode == "auto" and any(name in SPLIT_NAMES for name in _subfolders(folder))):
+            return lambda cut, row: _split_of_path(folder, cut), "splits are the subfolders"
+        speakers = {cut.supervisions[0].speaker for cut, _ in cuts} - {"unknown"}
+        whole = self.config.split_by == "speaker" or (self.config.split_by == "auto" and len(speakers) >= MIN_SPEAKERS)
+        by = "speaker" if whole else "id"
+        return (
+            lambda cut, row: self._by_hash(cut.supervisions[0].speaker if whole else cut.id),
+            f"splits are drawn by {by}: {self.config.dev_fraction:g} dev, {self.config.test_fraction:g} test",
+        )
+
+    def _by_column(self, cut: Cut, row: _Row) -> str:
+        if not row.split:
+            raise ValueError(f"{row.source}: utterance {row.id}: expected a split, got none; fill the split column for all")
+        return SPLIT_NAMES.get(row.split.lower(), row.split)
+
+    def _by_hash(self, key: str) -> str:
+        draw = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big") / 2**64
+        if draw < self.config.test_fraction:
+            return "test"
+        return "dev" if draw < self.config.test_fraction + self.config.dev_fraction else "train"
+
+
+class _Resolver:
+    """Finds the file that a transcript means: a path, a path without its suffix, or a name found once in the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.unused = dict.fromkeys(_audio_files(folder))
+        self.by_name: dict[str, list[Path]] = {}
+        for path in self.unused:
+            relative = path.relative_to(folder).as_posix()
+            keys = {relative, relative.removesuffix(path.suffix), path.name, path.stem}
+            for key in keys:
+                self.by_name.setdefault(key, []).append(path)
+
+    def __call__(self, name: str) -> Path | None:
+        direct = self.folder / name  # an absolute name replaces the folder
+        known = self.by_name.get(name, [])
+        path = direct if direct.is_file() else known[0] if len(known) == 1 else None
+        if path is not None:
+            self.unused.pop(path, None)
+        return path
+
+
+def _unique(rows: Iterable[_Row], resolver: _Resolver, refusals: list[Refused]) -> list[_Row]:
+    """The first row of every id."""
+    first: dict[str, _Row] = {}
+    for row in rows:
+        if row.id in first:
+            resolver(row.audio)  # its file is not one that no transcript names
+            refusals.append(Refused(row.id, row.source, "duplicated id", f"{first[row.id].source} has the same id"))
+        else:
+            first[row.id] = row
+    return list(first.values())
+
+
+def _audio_files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+
+
+def _id_of(relative: Path) -> str:
+    return "-".join(relative.with_suffix("").parts)  # ids become file names: no slashes
+
+
+def _make_row(cells: dict[str, str], source: str) -> _Row:
+    audio = cells.get("audio") or cells["id"]
+    given = cells.get("id") or _id_of(Path(audio.lstrip("/")))
+    text = " ".join(cells["text"].split())
+    return _Row(given, audio, text, cells.get("speaker") or None, cells.get("split") or None, source)
+
+
+def _text_files(folder: Path, refusals: list[Refused]) -> Iterator[_Row]:
+    for path in _audio_files(folder):
+        beside, relative = path.with_suffix(".txt"), path.relative_to(folder)
+        if not beside.is_file():
+            continue  # reported as a file that no transcript names
+        try:
+            yield _make_row({"audio": relative.as_posix(), "text": _read_text(beside)}, str(beside))
+        except ValueError as error:
+            refusals.append(Refused(_id_of(relative), str(path), "unreadable transcript", str(error)))
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected UTF-8 text, got other bytes at {error.start}; convert it to UTF-8") from None
+
+
+def _json_records(table: Path, refusals: list[Refused]) -> Iterator[tuple[int, dict]]:
+    for number, line in enumerate(_read_text(table).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            record = error
+        if isinstance(record, dict):
+            yield number, record
+        else:
+            refusals.append(_malformed(table, number, f"expected a JSON object, got {line[:40]!r}"))
+
+
+def _malformed(table: Path, number: int, detail: str) -> Refused:
+    return Refused(f"line {number}", f"{table}:{number}", "malformed row", detail)
+
+
+def _subfolders(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_dir())
+
+
+def _split_of_path(folder: Path, cut: Cut) -> str:
+    parts = Path(cut.recording.sources[0].source).relative_to(folder).parts
+    if parts[0] not in SPLIT_NAMES:
+        names = ", ".join(dict.fromkeys(SPLIT_NAMES.values()))
+        raise ValueError(f"{folder / parts[0]}: expected all audio below subfolders {names}; move it, or set `split: fractions`")
+    return SPLIT_NAMES[parts[0]]
+
+
+def _format_notes(cuts: Iterable[Cut]) -> Iterator[str]:
+    rates, stereo = Counter(), 0
+    for cut in cuts:
+        rates[cut.sampling_rate] += 1
+        stereo += cut.num_channels > 1
+    if stereo:
+        yield f"{stereo} recordings have several channels; their mean is used"
+    if len(rates) > 1:
+        yield f"sampling rates differ ({', '.join(f'{n} at {rate} Hz' for rate, n in rates.most_common())}); loading converts"

@@ -1,0 +1,51 @@
+"""Words with times and confidences, from the tokens that a search found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from speechkit.decode.base import Hypothesis
+from speechkit.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Word:
+    """One spoken word; a character where the language is written without spaces.
+
+    Args:
+        word: As written.
+        start: Seconds from the start of the utterance.
+        end: Seconds; at least ``start``, at most the next word's ``start``.
+        confidence: In [0, 1].
+    """
+
+    word: str
+    start: float
+    end: float
+    confidence: float
+
+
+def words(
+    hypothesis: Hypothesis, tokenizer: Tokenizer, frame_shift: float, duration: float | None = None
+) -> list[Word]:
+    """The words of a hypothesis in order.
+
+    A word lasts from the first frame of its first token to the last frame of its last one. CTC networks tend to give
+    a token one or two frames in the middle of its sound, so a word is rather too short than too long. It is as sure as
+    its least sure token.
+
+    Args:
+        hypothesis: Tokens with times and confidences.
+        tokenizer: What made the tokens; it says which of them belong to one word.
+        frame_shift: Seconds per encoder frame (featurizer's ``frame_shift`` times ``subsampling_factor``).
+        duration: Seconds of the utterance, which no time exceeds; the last frame may reach over its end.
+    """
+    limit = float("inf") if duration is None else duration
+    found: list[Word] = []
+    for word, first, last in tokenizer.word_spans(hypothesis.tokens):
+        start = min(hypothesis.token_times[first][0] * frame_shift, limit)
+        if found:
+            start = max(start, found[-1].end)  # where one token spells parts of two words, the first one has its time
+        end = max(start, min(hypothesis.token_times[last - 1][1] * frame_shift, limit))
+        found.append(Word(word, start, end, min(hypothesis.confidences[first:last])))
+    return found

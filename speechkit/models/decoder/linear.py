@@ -1,0 +1,29 @@
+"""The decoder of CTC and its kin: one projection per frame."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from speechkit.models.decoder.base import Decoder
+from speechkit.nn.dropout import Dropout
+
+
+class Linear(Decoder, name="linear"):
+    """``log_softmax(W dropout(x) + b)`` over the vocabulary, frame by frame."""
+
+    class Config(Decoder.Config):
+        """Options of the linear decoder."""
+
+        dropout: float = Field(0.1, ge=0, lt=1)
+        """Dropout probability of the encoder output."""
+
+    def __init__(self, config: Config, in_dim: int, vocab_size: int) -> None:
+        super().__init__()
+        self.vocab_size = vocab_size
+        self.dropout = Dropout(config.dropout)
+        self.out = nn.Linear(in_dim, vocab_size)
+
+    def forward(self, encoder_out: Tensor) -> Tensor:
+        """Map ``encoder_out`` (B, S, D) to ``log_probs`` (B, S, V); the softmax is float32 under autocast as well."""
+        return self.out(self.dropout(encoder_out)).float().log_softmax(dim=-1)

@@ -1,0 +1,148 @@
+"""Multi-head self-attention: plain, rotary, relative.
+
+The mask is (B, 1, 1, T) bool, True where a key may be seen, made once per forward by :func:`attention_mask`.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from speechkit.nn.dropout import Dropout
+from speechkit.nn.position import Position
+
+
+def attention_mask(padding_mask: Tensor) -> Tensor:
+    """True where a key may be seen.
+
+    An utterance of length 0 sees its first frame, because a softmax over nothing is NaN.
+
+    Args:
+        padding_mask: (B, T) bool, True at padding.
+
+    Returns:
+        (B, 1, 1, T) bool.
+    """
+    visible = ~padding_mask
+    visible[:, 0] = True
+    return visible[:, None, None, :]
+
+
+class SelfAttention(nn.Module):
+    """``softmax(Q K^T / sqrt(d)) V`` in H heads (Vaswani et al., 2017, section 3.2).
+
+    Args:
+        dim: Model dimension D, a multiple of ``num_heads``.
+        num_heads: Heads H.
+        dropout: On the attention weights, in [0, 1).
+    """
+
+    def __init__(self, dim: int, num_heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f"num_heads: expected a divisor of dim {dim}, got {num_heads}; change one of them")
+        self.num_heads, self.head_dim = num_heads, dim // num_heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Tensor, positions: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """Attend.
+
+        Args:
+            x: (B, T, D).
+            positions: What the position module gave: None, or see the subclasses.
+            mask: (B, 1, 1, T) bool, True where a key may be seen; None when all may.
+
+        Returns:
+            (B, T, D).
+        """
+        # (B, T, 3D) -> 3 x (B, H, T, d)
+        query, key, value = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        context = self.attend(query, key, value, positions, mask)
+        return self.out(context.transpose(1, 2).flatten(2))
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, positions: Tensor | None, mask: Tensor | None) -> Tensor:
+        """Weighted values (B, H, T, d) for query, key, value of that shape."""
+        dropout = self.dropout.p if self.training else 0.0
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
+
+
+class RotarySelfAttention(SelfAttention):
+    """Attention whose scores see the distance of frames because queries and keys are turned by their positions.
+
+    Su et al., 2021, RoFormer, eq. 34; ``positions`` is (T, d): interleaved sine and cosine.
+    """
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, positions: Tensor | None, mask: Tensor | None) -> Tensor:
+        """Turn query and key (B, H, T, d), then attend."""
+        assert positions is not None
+        return super().attend(rotate(query, positions), rotate(key, positions), value, None, mask)
+
+
+def rotate(x: Tensor, positions: Tensor) -> Tensor:
+    """Turn each pair ``(x_2i, x_2i+1)`` by the angle whose sine and cosine are ``positions[:, 2i : 2i + 2]``.
+
+    Args:
+        x: (..., T, d).
+        positions: (T, d) interleaved sine and cosine.
+
+    Returns:
+        (..., T, d) in the type of ``x``.
+    """
+    sine, cosine = positions.to(x.dtype).unflatten(-1, (-1, 2)).unbind(-1)  # (T, d / 2)
+    even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
+    return torch.stack([even * cosine - odd * sine, odd * cosine + even * sine], dim=-1).flatten(-2)
+
+
+class RelativeSelfAttention(SelfAttention):
+    """Attention whose scores also depend on the distance of frames (Dai et al., 2019, Transformer-XL, section 3.3).
+
+    ``score[i, j] = ((q_i + u) . k_j + (q_i + v) . r_{i-j}) / sqrt(d)``; ``r`` is a projection of the sinusoid of the
+    distance; u and v are learned per head. ``positions`` is (2T - 1, D), distances from T - 1 down to 1 - T.
+    """
+
+    def __init__(self, dim: int, num_heads: int, dropout: float = 0.0) -> None:
+        super().__init__(dim, num_heads, dropout)
+        self.distance = nn.Linear(dim, dim, bias=False)
+        self.content_bias = nn.Parameter(torch.empty(num_heads, 1, self.head_dim))
+        self.distance_bias = nn.Parameter(torch.empty(num_heads, 1, self.head_dim))
+        nn.init.xavier_uniform_(self.content_bias.squeeze(1))
+        nn.init.xavier_uniform_(self.distance_bias.squeeze(1))
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, positions: Tensor | None, mask: Tensor | None) -> Tensor:
+        """Attend with content and distance scores."""
+        assert positions is not None
+        distances = self.distance(positions).unflatten(-1, (self.num_heads, -1)).transpose(0, 1)  # (H, 2T - 1, d)
+        by_distance = (query + self.distance_bias) @ distances.transpose(1, 2)  # (B, H, T, 2T - 1)
+        by_content = (query + self.content_bias) @ key.transpose(2, 3)  # (B, H, T, T)
+        scores = (by_content + relative_shift(by_distance)) * self.head_dim**-0.5
+        if mask is not None:
+            scores = scores.masked_fill(~mask, float("-inf"))
+        return self.dropout(scores.softmax(dim=-1).to(value.dtype)) @ value
+
+
+def relative_shift(x: Tensor) -> Tensor:
+    """Turn scores by distance into scores by key: ``y[..., i, j] = x[..., i, T - 1 - i + j]``.
+
+    Args:
+        x: (B, H, T, 2T - 1), column c for the distance ``i - j = T - 1 - c``.
+
+    Returns:
+        (B, H, T, T).
+    """
+    length = x.shape[2]
+    if length == 1:
+        return x
+    # y[i, j] lies at T - 1 + i (2T - 2) + j of the flattened x: a view with rows of 2T - 2.
+    flat = x.flatten(2).narrow(-1, length - 1, length * (2 * length - 2))
+    return flat.unflatten(-1, (length, 2 * length - 2))[..., :length]
+
+
+_ATTENTION: dict[str, type[SelfAttention]] = {"relative": RelativeSelfAttention, "rotary": RotarySelfAttention}
+
+
+def make_attention(position: Position, dim: int, num_heads: int, dropout: float = 0.0) -> SelfAttention:
+    """The attention that goes with the position module called ``position``."""
+    return _ATTENTION.get(position, SelfAttention)(dim, num_heads, dropout)

@@ -1,0 +1,171 @@
+"""The page's part about training: facts, curves, and what happened on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from speechkit.report.chart import Chart, Mark
+from speechkit.report.curve import Curve, digits, point_curve, step_curve
+from speechkit.report.html import Html, details, h, join, table
+from speechkit.report.train_log import Track, TrainLog
+
+MAX_EVENTS = 60
+MAX_CUTS = 12
+ERROR_RATES = ("wer", "cer")  # validation metrics in per cent, drawn in one plot
+
+
+def training_section(log: TrainLog) -> Html:
+    """Facts, curves, events; for an empty log, a line that says so."""
+    if not log:
+        return h("section", h("h2", "Training"), h("p", "No train.jsonl in this folder.", class_="note"), id="training")
+    plots = [chart.html() for chart in charts(log) if any(np.isfinite(curve.y).any() for curve in chart.curves)]
+    parts = [definitions(training_facts(log)), h("div", plots, class_="charts"), _validations(log.valids), _events(log)]
+    return h("section", h("h2", "Training"), parts, id="training")
+
+
+def definitions(facts: Sequence[tuple[str, Any]]) -> Html:
+    """Names and values as a strip."""
+    return h("dl", [h("div", h("dt", name), h("dd", value)) for name, value in facts], class_="facts")
+
+
+# --- facts --------------------------------------------------------------------------------------------------------
+
+
+def training_facts(log: TrainLog) -> list[tuple[str, Any]]:
+    """What one wants to know of a run at a glance; what the log does not hold is left out."""
+    steps, seconds, audio = log.steps, log.steps["seconds"], log.steps["audio_seconds"]
+    total = next((e["total_steps"] for e in reversed(log.events) if e.get("total_steps")), None)
+    facts: list[tuple[str, Any]] = [("State", status(log))]
+    if len(steps):
+        done = f"{int(steps['step'][-1]):,}".replace(",", "\u202f")
+        of = f" of {total:,}".replace(",", "\u202f") if total else ""
+        facts += [("Steps", done + of), ("Epochs", int(np.nanmax(steps["epoch"])) + 1)]
+    if np.isfinite(seconds).any():
+        facts.append(("Time in steps", span(float(np.nansum(seconds)))))
+    if np.isfinite(audio).any():
+        facts.append(("Audio heard", span(float(np.nansum(audio)))))
+    if np.isfinite(speed(steps)).any():
+        facts.append(("Speed, median", f"{digits(float(np.nanmedian(speed(steps))))} × real time"))
+    if np.isfinite(waiting := np.nansum(steps["waited"]) / max(np.nansum(seconds), 1e-9)) and "waited" in steps.columns:
+        facts.append(("Waiting for data", f"{100 * waiting:.1f} %"))
+    if np.isfinite(steps["padding"]).any():
+        facts.append(("Padding", f"{100 * float(np.nanmean(steps['padding'])):.1f} %"))
+    return facts
+
+
+def status(log: TrainLog) -> str:
+    """Whether and how training came to its end."""
+    event = log.last.get("event")
+    if event == "end":
+        return "finished"
+    if event == "stop":
+        return f"stopped by {log.last.get('signal', 'a signal')}"
+    return f"not ended (last row: step {log.last['step']})"
+
+
+def span(seconds: float) -> str:
+    """A duration as people say it."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def speed(steps: Track) -> np.ndarray:
+    """(N,) seconds of audio per second."""
+    seconds = steps["seconds"]
+    return np.divide(steps["audio_seconds"], seconds, out=np.full(len(steps), np.nan), where=seconds > 0)
+
+
+# --- curves -------------------------------------------------------------------------------------------------------
+
+
+def charts(log: TrainLog) -> list[Chart]:
+    """All plots of a run, in reading order."""
+    steps, valids, marks = log.steps, log.valids, _marks(log)
+    x, at = steps["step"], valids["step"]
+    parts = [name for name in steps.names() if name.startswith("losses/")]
+    losses = [step_curve("training", x, steps["loss"])]
+    losses += [step_curve(name.removeprefix("losses/"), x, steps[name]) for name in parts if len(parts) > 1]
+    losses += [point_curve("validation", at, valids["loss"])] if "loss" in valids.columns else []
+    rates = [point_curve(name.upper(), at, valids[name]) for name in ERROR_RATES if name in valids.columns]
+    others = [name for name in valids.names() if name not in (*ERROR_RATES, "loss", "seconds")]
+    learning = [step_curve(_network(name), x, steps[name], smooth=False) for name in steps.names() if name.split("/")[0] == "lr"]
+    return [
+        Chart("Loss", "nats per utterance", losses, marks=marks, can_log=True),
+        Chart("Validation error rates", "% of words or characters", rates, marks=marks, zero=True, suffix=" %"),
+        *[Chart(f"Validation {name}", "", [point_curve(name, at, valids[name])], marks=marks) for name in others],
+        Chart("Learning rate", "", learning, marks=marks, zero=True),
+        Chart("Gradient norm", "before clipping", [step_curve("norm", x, steps["grad_norm"])], marks=marks, can_log=True),
+        Chart("Speed", "seconds of audio per second", [step_curve("speed", x, speed(steps))], marks=marks, zero=True),
+    ]
+
+
+def _network(name: str) -> str:
+    """``lr`` is the rate; ``lr/generator`` that of one network."""
+    return name.partition("/")[2] or "rate"
+
+
+def _marks(log: TrainLog) -> list[Mark]:
+    resumes = [Mark(e["step"], "line", f"resumed at step {e['step']}") for e in log.events if e["event"] == "resume"]
+    skips = {e["step"]: e for e in log.events if e["event"] == "skip"}
+    shown = list(skips.values())[:MAX_EVENTS]
+    return resumes + [Mark(e["step"], "tick", f"step {e['step']} skipped: {e.get('reason', '')}") for e in shown]
+
+
+def _validations(valids: Track) -> Html | None:
+    """Every validation as numbers."""
+    if not len(valids):
+        return None
+    names = [name for name in valids.names() if name != "seconds"]
+    head = ["epoch", "step", *names]
+    columns = [valids[name] for name in names]
+    rows = [
+        [int(epoch) + 1 if epoch == epoch else "–", int(step), *(digits(c[i]) for c in columns)]
+        for i, (epoch, step) in enumerate(zip(valids["epoch"], valids["step"]))
+    ]
+    return details(f"All {len(valids)} validations", table(head, rows, range(len(head)), "Validations"))
+
+
+# --- events -------------------------------------------------------------------------------------------------------
+
+
+def _events(log: TrainLog) -> Html | None:
+    """Starts, resumes, skipped steps with their utterances, and the end."""
+    if not log.events:
+        return None
+    shown = log.events if len(log.events) <= MAX_EVENTS else log.events[: MAX_EVENTS // 2] + log.events[-MAX_EVENTS // 2 :]
+    rows = [[_when(e), int(e["step"]), h("span", e["event"], class_=f"tag {_tone(e)}"), _what(e)] for e in shown]
+    note = None
+    if len(shown) < len(log.events):
+        note = h("p", f"{len(log.events) - len(shown)} events in the middle are left out; train.jsonl has all.", class_="note")
+    body = table(["time", "step", "event", ""], rows, [1], "Events of the training")
+    return join([h("h3", "Events"), body, note])
+
+
+def _when(event: dict[str, Any]) -> str:
+    try:
+        return datetime.fromisoformat(event["time"]).strftime("%Y-%m-%d %H:%M:%S")
+    except (KeyError, TypeError, ValueError):  # a row without a time, or with one in another form
+        return str(event.get("time", "–"))
+
+
+def _tone(event: dict[str, Any]) -> str:
+    return {"skip": "bad", "stop": "warn", "resume": "warn", "end": "good"}.get(event["event"], "")
+
+
+def _what(event: dict[str, Any]) -> Html:
+    """An event in words; for a skipped step, the reason and the ids of its utterances."""
+    known = {"event", "step", "epoch", "time", "reason", "cuts", "repeated", "total_steps", "signal"}
+    parts = [event.get("reason"), event.get("signal"), f"of {event['total_steps']} steps" if "total_steps" in event else None]
+    if event.get("repeated"):
+        parts.append(f"{event['repeated']} steps after the checkpoint are done again")
+    parts += [f"{key} {value}" for key, value in event.items() if key not in known]
+    text = join([part for part in parts if part], "; ")
+    cuts = [h("code", cut) for cut in event.get("cuts") or []]
+    if len(cuts) <= MAX_CUTS:
+        return join([text, h("div", join(cuts, " "), class_="cuts") if cuts else None])
+    return join([text, details(f"{len(cuts)} utterances", h("div", join(cuts, " "), class_="cuts"))])
