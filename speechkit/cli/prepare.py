@@ -63,11 +63,14 @@ def _corpus_config(args: argparse.Namespace, overrides: list[str]) -> tuple[Any,
 
 def _write(corpus: Any, folder: Path, root: Path, config: Any) -> None:
     from speechkit.data.cuts import write_cuts
-    from speechkit.data.summary import print_summary
+    from speechkit.data.summary import summarize
     from speechkit.tasks.manifests import folder_name
 
     target = root / folder_name(config)
     splits = corpus.prepare(folder)
     for name, cuts in splits.items():
         write_cuts(cuts, target / f"{name}.jsonl.gz")
-    print_summary(splits, target, getattr(corpus, "report", None))
+    report = getattr(corpus, "report", None) or summarize(splits)
+    report.write(target)
+    report.render()
+    print(f"manifests: {target}")

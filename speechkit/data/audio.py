@@ -20,7 +20,10 @@ import soundfile
 import soxr
 from lhotse.audio import AudioLoadingError, DurationMismatchError, Recording
 from lhotse.augmentation import AudioTransform, Resample, Speed
-from lhotse.cut import Cut, MonoCut, MultiCut
+from lhotse.cut import Cut, MixedCut, MonoCut, MultiCut, PaddingCut
+
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au"})
+"""What libsndfile decodes by itself, for those who look through folders."""
 
 DURATION_TOLERANCE = 0.1
 """Seconds by which a file may differ from its manifest: lossy decoders add or drop a frame or two, nothing more."""
@@ -60,7 +63,7 @@ def load_audio(cut: Cut, sampling_rate: int, cache: AudioCache | None = None) ->
     Args:
         cut: Any Lhotse cut with audio. A ``MonoCut`` gives its channel, a ``MultiCut`` the mean of its channels.
         sampling_rate: Hz, of the result; the file may have any other.
-        cache: Keeps decoded audio (before speed perturbation) of cuts that read one file; unbounded.
+        cache: Keeps decoded audio (before speed perturbation) of cuts that read files; unbounded.
 
     Returns:
         (L,) float32, nominally in [-1, 1]; L is the cut's duration times ``sampling_rate``, rounded.
@@ -69,6 +72,8 @@ def load_audio(cut: Cut, sampling_rate: int, cache: AudioCache | None = None) ->
         AudioError: The file is missing, empty, corrupt, not as long as the manifest says, or has samples that are
             not finite.
     """
+    if _is_sum(cut):
+        return _load_sum(cut, sampling_rate, cache)
     transforms = _transforms(cut)
     if transforms is None:
         return _load_through_lhotse(cut, sampling_rate)
@@ -85,6 +90,21 @@ def load_audio(cut: Cut, sampling_rate: int, cache: AudioCache | None = None) ->
             # a worker process and the main one.
             audio = resample(audio, round(sampling_rate * transform.factor), sampling_rate)
     return _fit(audio, round(cut.duration * sampling_rate))
+
+
+def _is_sum(cut: Cut) -> bool:
+    """Whether a cut is nothing but others at their times, as ``append`` and ``pad`` make it."""
+    return isinstance(cut, MixedCut) and not cut.transforms and all(track.snr is None for track in cut.tracks)
+
+
+def _load_sum(cut: MixedCut, sampling_rate: int, cache: AudioCache | None) -> np.ndarray:
+    audio = np.zeros(round(cut.duration * sampling_rate), dtype=np.float32)
+    for track in cut.tracks:
+        if not isinstance(track.cut, PaddingCut):
+            begin = round(track.offset * sampling_rate)
+            part = load_audio(track.cut, sampling_rate, cache)[: len(audio) - begin]
+            audio[begin : begin + len(part)] += part
+    return audio
 
 
 def _transforms(cut: Cut) -> list[AudioTransform] | None:
@@ -245,7 +265,9 @@ def _check_riff_size(path: Path) -> None:
     declared, size = int.from_bytes(head[4:8], "little") + 8, path.stat().st_size
     # Programs that write to a pipe cannot know the size, and leave nearly 2 or 4 GiB there.
     if head[:4] == b"RIFF" and size + 1 < declared < 0x7FFF0000:
-        raise _fail(path, "unreadable audio", f"cut short: expected {declared} bytes by its header, got {size}; {_REDO}")
+        raise _fail(
+            path, "unreadable audio", f"cut short: expected {declared} bytes by its header, got {size}; {_REDO}"
+        )
 
 
 def read_audio(source: Path | str | bytes, sampling_rate: int) -> np.ndarray:

@@ -21,13 +21,12 @@ from lhotse.utils import fastcopy
 from pydantic import Field, model_validator
 
 from speechkit.config import Config
-from speechkit.data.audio import AudioCache, load_audio
+from speechkit.data.audio import AUDIO_SUFFIXES, AudioCache, load_audio
 from speechkit.data.cuts import open_cuts
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3"})
 _MARK = "augment"  # key in cut.custom
 _RIR_CACHE = 600.0  # s of impulse responses that are kept in memory
 
@@ -126,7 +125,22 @@ class AugmentConfig(Config):
 
 def origin_id(cut: Cut) -> str:
     """The id that the cut has in its manifest, before augmentation."""
-    return ((getattr(cut, "custom", None) or {}).get(_MARK) or {}).get("id", cut.id)
+    mark = _mark_of(cut)
+    return cut.id if mark is None else mark["id"]
+
+
+def _mark_of(cut: Cut) -> dict | None:
+    return (cut.custom or {}).get(_MARK)
+
+
+def _marked(cut: Cut, mark: dict) -> Cut:
+    if isinstance(cut, DataCut):
+        return fastcopy(cut, custom={**(cut.custom or {}), _MARK: mark})
+    # A mixed cut has the custom fields of its tracks.
+    first = next(i for i, track in enumerate(cut.tracks) if isinstance(track.cut, DataCut))
+    tracks = list(cut.tracks)
+    tracks[first] = fastcopy(tracks[first], cut=_marked(tracks[first].cut, mark))
+    return fastcopy(cut, tracks=tracks)
 
 
 class Augmenter:
@@ -156,13 +170,13 @@ class Augmenter:
 
         The id of a cut at another speed ends in ``_sp<factor>``; :func:`origin_id` gives the old one.
         """
-        if not isinstance(cut, DataCut) or not cut.has_recording:
-            raise ValueError(f"cut {cut.id}: expected a plain cut with a recording to augment, got {type(cut).__name__}")
+        if not cut.has_recording:
+            raise ValueError(f"cut {cut.id}: expected a recording to augment, got none; prepare the manifest again")
         mark = {"id": cut.id, "epoch": epoch}
         factor = self.speed(cut, epoch)
         if factor != 1.0:
             cut = (cut.drop_features() if cut.has_features else cut).perturb_speed(factor)
-        return fastcopy(cut, custom={**(cut.custom or {}), _MARK: mark})
+        return _marked(cut, mark)
 
     def speed(self, cut: Cut, epoch: int) -> float:
         """The factor by which an (unmarked) cut is faster in ``epoch``."""
@@ -184,7 +198,7 @@ class Augmenter:
         Returns:
             (L,) float32; it may go beyond [-1, 1], as nothing is clipped.
         """
-        mark = (cut.custom or {}).get(_MARK) if isinstance(cut, DataCut) else None
+        mark = _mark_of(cut)
         if mark is None:
             return audio
         for effect in ("reverb", "noise", "volume"):
@@ -232,7 +246,9 @@ def _sources(path: str) -> list[Cut]:
     else:
         cuts = list(open_cuts(path))
     if not cuts:
-        raise ValueError(f"{path}: expected recordings to augment with, got none; give another path, or null for synthetic")
+        raise ValueError(
+            f"{path}: expected recordings to augment with, got none; give another path, or null for synthetic"
+        )
     return [cut.with_channels(cut.channel[0]) if isinstance(cut, MultiCut) else cut for cut in cuts]
 
 
@@ -244,7 +260,9 @@ def _excerpt(cut: Cut, num_samples: int, sampling_rate: int, random: np.random.G
     """(num_samples,) from anywhere in a recording, which starts again where it is too short."""
     duration = num_samples / sampling_rate
     if cut.duration > duration:
-        cut = cut.truncate(offset=float(random.uniform(0, cut.duration - duration)), duration=duration, preserve_id=True)
+        cut = cut.truncate(
+            offset=float(random.uniform(0, cut.duration - duration)), duration=duration, preserve_id=True
+        )
         return np.resize(load_audio(cut, sampling_rate), num_samples)
     return np.resize(np.roll(load_audio(cut, sampling_rate), int(random.integers(2**31))), num_samples)
 

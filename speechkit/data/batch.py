@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -52,6 +53,6 @@ class AsrBatch:
         """The same batch in page-locked memory; ``DataLoader(pin_memory=True)`` calls this."""
         return self._map(Tensor.pin_memory)
 
-    def _map(self, function) -> AsrBatch:
+    def _map(self, function: Callable[[Tensor], Tensor]) -> AsrBatch:
         tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
         return dataclasses.replace(self, **{name: function(tensor) for name, tensor in tensors.items()})

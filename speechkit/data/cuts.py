@@ -1,4 +1,4 @@
-"""Manifests of cuts: Lhotse ``CutSet`` files that are whole or refused, with the file, line and cut id in the message."""
+"""Manifests of cuts: Lhotse ``CutSet`` files that are whole, or refused by a message with file, line and cut id."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def _parse(line: str, where: str) -> Cut:
     try:
         cut = deserialize_item(json.loads(line))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{where}: cut short or corrupt: expected a JSON object, got {line[:40]!r} ({error}); {_AGAIN}") from None
+        raise ValueError(
+            f"{where}: cut short or corrupt: expected a JSON object, got {line[:40]!r} ({error}); {_AGAIN}"
+        ) from None
     except (AttributeError, KeyError, TypeError, ValueError, AssertionError) as error:
         raise ValueError(f"{where}: not a Lhotse cut ({type(error).__name__}: {error}); {_AGAIN}") from None
     if not isinstance(cut, Cut):
@@ -63,7 +65,7 @@ def _parse(line: str, where: str) -> Cut:
 
 
 def open_cuts(path: Path | str) -> CutSet:
-    """The cuts of a manifest, or of a folder in Lhotse's Shar format, read lazily: memory does not grow with the corpus.
+    """The cuts of a manifest, or of a folder in Lhotse's Shar format, read lazily: memory does not grow with them.
 
     Raises:
         ValueError: ``path`` is missing or no manifest; later, while the cuts are walked through, when a line is cut
@@ -72,7 +74,9 @@ def open_cuts(path: Path | str) -> CutSet:
     path = Path(path)
     if path.is_dir():
         if not list(path.glob("cuts.*.jsonl*")):
-            raise ValueError(f"{path}: expected a manifest or a Lhotse Shar folder, got a folder without cuts.*.jsonl files")
+            raise ValueError(
+                f"{path}: expected a manifest or a Lhotse Shar folder, got a folder without cuts.*.jsonl files"
+            )
         return CutSet.from_shar(in_dir=path)
     if not path.name.endswith((".jsonl", ".jsonl.gz")):
         raise ValueError(f"{path}: expected a manifest ending in .jsonl or .jsonl.gz, got {path.name!r}")
@@ -136,14 +140,18 @@ def check_cuts(path: Path | str) -> int:
     seen: dict[str, int] = {}
     for number, cut in enumerate(open_cuts(path), start=1):
         if cut.id in seen:
-            raise ValueError(f"{path}:{number}: cut {cut.id}: line {seen[cut.id]} has the same id; {_AGAIN} with unique ids")
+            raise ValueError(
+                f"{path}:{number}: cut {cut.id}: line {seen[cut.id]} has the same id; {_AGAIN} with unique ids"
+            )
         seen[cut.id] = number
         try:
             transcript(cut)
         except ValueError as error:
             raise ValueError(f"{path}:{number}: {error}") from None
         if not cut.duration > 0:
-            raise ValueError(f"{path}:{number}: cut {cut.id}: expected a duration above 0 s, got {cut.duration}; {_AGAIN}")
+            raise ValueError(
+                f"{path}:{number}: cut {cut.id}: expected a duration above 0 s, got {cut.duration}; {_AGAIN}"
+            )
     if not seen:
         raise ValueError(f"{path}: the manifest has no cuts; {_AGAIN}, and look at what it refuses")
     return len(seen)

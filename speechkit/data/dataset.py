@@ -1,6 +1,6 @@
 """Lists of cuts become batches of tensors. A map-style dataset whose index is the list that the sampler drew::
 
-    DataLoader(AsrDataset(tokenizer.encode, 16000), batch_size=None, sampler=BucketSampler(...), num_workers=4)
+DataLoader(AsrDataset(tokenizer.encode, 16000), batch_size=None, sampler=BucketSampler(...), num_workers=4)
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ class AsrDataset(Dataset):
             feats = cut.load_features()
         except (OSError, ValueError, KeyError, EOFError, AssertionError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ValueError(f"cut {cut.id}: cannot load its features: {reason}; run the features stage again") from error
+            raise ValueError(
+                f"cut {cut.id}: cannot load its features: {reason}; run the features stage again"
+            ) from error
         if not np.isfinite(feats).all():
             raise ValueError(f"cut {cut.id}: its features have NaN or infinite values; run the features stage again")
         return torch.from_numpy(feats)

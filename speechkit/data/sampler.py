@@ -1,9 +1,8 @@
-"""Which cuts form which batch: neighbours in duration, under a budget of padded seconds, the same steps on every rank."""
+"""Which cuts form which batch: neighbours in duration, under a budget of padded seconds, equal steps on every rank."""
 
 from __future__ import annotations
 
 import itertools
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -32,13 +31,14 @@ class SamplerConfig(Config):
     max_duration: float | None = None
     """Seconds; longer utterances are left out and counted. When null, one over the budget is an error."""
 
-    max_padding: float = 0.05
-    """Largest share of padding in a batch, in [0, 1]; 1 fills every batch up to the budget, however uneven."""
+    step_cost: float = 0.02
+    """Padding that is accepted to save one step, as a share of ``batch_duration``. Batches minimize padded seconds plus
+    this for every step: 0.01 gives more, smaller batches with less padding, 1.0 as few as the budget allows."""
 
     window: int = 20000
     """Utterances that are held at once, and sorted among themselves."""
 
-    jitter: float = 0.02
+    jitter: float = 0.01
     """Relative range in which durations are shifted before sorting, so that batches differ between epochs."""
 
 
@@ -46,10 +46,10 @@ class BucketSampler(Sampler[list[Cut]]):
     """Batches of cuts of similar duration, for ``DataLoader(batch_size=None, sampler=...)``.
 
     The cuts are streamed in windows. A window is sorted by (jittered) duration and cut into *steps*: runs of
-    neighbours that hold one batch for every rank. The cuts of a step are dealt to the ranks in turn, so batches of one
-    step differ by at most one utterance and hardly in length. The steps of the window are then shuffled. Every
-    utterance is drawn once per epoch; only where a window leaves fewer cuts than ranks for its last step are some
-    of them repeated, so that no rank waits for another.
+    neighbours that hold one batch for every rank, with the least total padding (see ``SamplerConfig.step_cost``). The
+    cuts of a step are dealt to the ranks in turn, so batches of one step differ by at most one utterance and hardly in
+    length. The steps of the window are then shuffled. Every utterance is drawn once per epoch; only where a window
+    leaves fewer cuts than ranks for its last step are some of them repeated, so that no rank waits for another.
 
     The batches depend on nothing but the cuts, the config and (seed, epoch, world_size), and are planned from the
     manifest alone. Epoch and position can therefore be set at will: resuming skips batches and reads no audio.
@@ -123,22 +123,23 @@ class BucketSampler(Sampler[list[Cut]]):
 
     def worst_batch(self, epoch: int = 0) -> list[Cut]:
         """The batch of the first window with the most padded seconds: if it fits into memory, the others do."""
-        window = next(self._windows(epoch), [])
-        steps = self._pack(sorted(window, key=lambda item: -item[0]))
-        worst = max(steps, key=lambda step: step[0][0] * math.ceil(len(step) / self.world_size))
-        return [cut for _, cut in worst[:: self.world_size]]
+        window = next(self._windows(epoch))
+        order = sorted(range(len(window)), key=lambda i: -window[i][0])
+        steps = self._pack(np.array([window[i][0] for i in order]))
+        worst = max(steps, key=lambda step: window[order[step.start]][0] * -(-len(step) // self.world_size))
+        return [window[order[i]][1] for i in worst[:: self.world_size]]
 
     def _steps(self, epoch: int) -> Iterator[list[Cut]]:
         """The cuts of all ranks, step by step."""
         for index, window in enumerate(self._windows(epoch)):
             random = np.random.default_rng([self.seed, epoch, index])
             durations = np.array([duration for duration, _ in window])
-            if self.shuffle:
-                durations *= random.uniform(1 - self.config.jitter, 1 + self.config.jitter, len(window))
+            jitter = random.uniform(-self.config.jitter, self.config.jitter, len(window)) if self.shuffle else 0.0
             # Longest first: what is left for the last, incomplete step is short.
-            steps = self._pack([window[i] for i in np.argsort(-durations, kind="stable")])
+            order = np.argsort(-durations * (1 + jitter), kind="stable")
+            steps = self._pack(durations[order])
             for i in random.permutation(len(steps)) if self.shuffle else range(len(steps)):
-                yield [cut for _, cut in steps[i]]
+                yield [window[order[j]][1] for j in steps[i]]
 
     def _windows(self, epoch: int) -> Iterator[list[tuple[float, Cut]]]:
         """The cuts that pass the filters, with their durations in this epoch, a window at a time."""
@@ -149,7 +150,9 @@ class BucketSampler(Sampler[list[Cut]]):
             empty = False
             yield window
         if empty:
-            raise ValueError(f"no cuts to draw batches from; the filters min_duration/max_duration left out {dict(self.skipped)}")
+            raise ValueError(
+                f"no cuts to draw batches from; the filters min_duration/max_duration left out {dict(self.skipped)}"
+            )
 
     def _admit(self, cut: Cut) -> bool:
         # The filters look at the duration before augmentation: the same utterances in every epoch.
@@ -168,30 +171,35 @@ class BucketSampler(Sampler[list[Cut]]):
         duration = cut.duration if self.augmenter is None else cut.duration / self.augmenter.speed(cut, epoch)
         if duration > self.config.batch_duration + _ROUNDING:
             raise ValueError(
-                f"cut {cut.id}: expected at most batch_duration = {self.config.batch_duration} s, got {duration:.2f} s; "
-                "raise batch_duration, or set max_duration to leave such cuts out"
+                f"cut {cut.id}: expected at most batch_duration = {self.config.batch_duration} s, got "
+                f"{duration:.2f} s; raise batch_duration, or set max_duration to leave such cuts out"
             )
         return duration
 
-    def _pack(self, items: list[tuple[float, Cut]]) -> list[list[tuple[float, Cut]]]:
-        """Cut a sorted window into steps whose share per rank keeps to the budget and to the limit of padding."""
-        steps: list[list[tuple[float, Cut]]] = []
-        total = longest = 0.0
-        for item in items:
-            total, longest = total + item[0], max(longest, item[0])
-            if steps and self._fits(len(steps[-1]) + 1, longest, total):
-                steps[-1].append(item)
-            else:
-                steps.append([item])
-                total = longest = item[0]
-        return steps
+    def _pack(self, durations: np.ndarray) -> list[range]:
+        """Cut a sorted window into steps.
 
-    def _fits(self, num_cuts: int, longest: float, total: float) -> bool:
-        """Whether ``num_cuts`` cuts, ``total`` seconds together, make one step."""
-        share, last_of_row = divmod(num_cuts - 1, self.world_size)
-        share += 1
-        within_budget = share * longest <= self.config.batch_duration + _ROUNDING
-        within_count = self.config.max_batch is None or share <= self.config.max_batch
-        # Padding may end a step only where every rank has had equally many cuts: no rank is left without one.
-        even = last_of_row > 0 or num_cuts == 1
-        return within_budget and within_count and (even or total >= (1 - self.config.max_padding) * num_cuts * longest)
+        ``cost[i] = min_j cost[j] + (i - j) max(longest[j:i]) + step_cost``, over rows of ``world_size`` cuts each and
+        the ``j`` for which one rank's share, the middle term, is within the budget.
+
+        Args:
+            durations: (N,) seconds, nearly descending.
+
+        Returns:
+            Ranges of indices into ``durations``.
+        """
+        size, budget = self.world_size, self.config.batch_duration
+        longest = np.maximum.reduceat(durations, np.arange(0, len(durations), size))
+        most = min(self.config.max_batch or len(longest), len(longest))
+        cost, begin = np.zeros(len(longest) + 1), np.zeros(len(longest) + 1, dtype=int)
+        for i in range(1, len(longest) + 1):
+            first = i - min(i, most, max(1, int((budget + _ROUNDING) / longest[i - 1])))
+            share = np.maximum.accumulate(longest[first:i][::-1])[::-1] * np.arange(i - first, 0, -1)
+            costs = np.where(share <= budget + _ROUNDING, cost[first:i] + share, np.inf)
+            begin[i] = first + np.argmin(costs)
+            cost[i] = costs.min() + self.config.step_cost * budget
+        steps, end = [], len(longest)
+        while end > 0:
+            steps.append(range(begin[end] * size, min(end * size, len(durations))))
+            end = begin[end]
+        return steps[::-1]

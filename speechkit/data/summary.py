@@ -177,10 +177,10 @@ def bars(bins: Sequence[float], counts: Sequence[int], width: int = 40) -> list[
 
 def _overview(splits: Mapping[str, SplitSummary]) -> Table:
     table = Table(title="corpus")
-    for header in ("split", "utterances", "hours", "speakers", "shortest", "mean", "longest", "Hz", "characters"):
+    for header in ("split", "cuts", "hours", "speakers", "min s", "mean s", "max s", "Hz", "characters"):
         table.add_column(header, justify="left" if header == "split" else "right")
     for name, split in splits.items():
-        seconds = [f"{value:.2f} s" for value in split.durations]
+        seconds = [f"{value:.2f}" for value in split.durations]
         rates = ", ".join(split.sampling_rates)
         cells = [split.count, f"{split.hours:.3f}", split.speakers, *seconds, rates, len(split.characters)]
         table.add_row(escape(name), *map(str, cells))

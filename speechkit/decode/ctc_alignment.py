@@ -30,7 +30,7 @@ def align(
     states[1::2] = tokens
     if len(log_probs) == 0:
         return (0.0 if len(tokens) == 0 else -np.inf), [], []
-    score, path = _viterbi(np.ascontiguousarray(log_probs, dtype=np.float64), states, blank_id)
+    score, path = _viterbi(np.ascontiguousarray(log_probs, dtype=np.float64), states)
     if score == -np.inf:
         return score, [], []
     labels = np.arange(1, len(states), 2)
@@ -42,7 +42,7 @@ def align(
 
 
 @njit(cache=True, nogil=True)
-def _viterbi(log_probs: np.ndarray, states: np.ndarray, blank: int) -> tuple[float, np.ndarray]:
+def _viterbi(log_probs: np.ndarray, states: np.ndarray) -> tuple[float, np.ndarray]:
     num_frames, num_states = len(log_probs), len(states)
     moves = np.zeros((num_frames, num_states), dtype=np.int8)
     delta = np.full(num_states, -np.inf)
@@ -52,7 +52,8 @@ def _viterbi(log_probs: np.ndarray, states: np.ndarray, blank: int) -> tuple[flo
             best, move = delta[s], 0
             if s >= 1 and delta[s - 1] > best:
                 best, move = delta[s - 1], 1
-            if s >= 2 and states[s] != blank and states[s] != states[s - 2] and delta[s - 2] > best:
+            # Two blanks are equal as well: what lies two states before a blank is a blank.
+            if s >= 2 and states[s] != states[s - 2] and delta[s - 2] > best:
                 best, move = delta[s - 2], 2
             delta[s] = best + log_probs[t, states[s]]
             moves[t, s] = move

@@ -34,7 +34,7 @@ def check(config: KaldiFeaturizer.Config) -> None:
     except (ImportError, OSError) as error:  # OSError: built for another torch
         raise ConfigError(
             f"{config.name}.backend: expected {config.backend} to be installed, but it does not load ({error}); "
-            f'run `pip install "speechkit[{config.backend}]"` or use backend: torch'
+            f"run `pip install {_PIP[config.backend]}` or use backend: torch"
         ) from error
     default = type(config).model_fields["energy_floor"].default
     if config.energy_floor != default:
@@ -119,6 +119,11 @@ _MODULES = {
     "kaldi_native_fbank": "kaldi_native_fbank",
     "kaldifeat": "kaldifeat",
     "torchaudio": "torchaudio.compliance.kaldi",
+}
+_PIP = {
+    "kaldi_native_fbank": "kaldi-native-fbank",  # needed by speechkit itself, so there is no extra
+    "kaldifeat": '"speechkit[kaldifeat]"',
+    "torchaudio": '"speechkit[torchaudio]"',
 }
 _COMPUTE: dict[str, Callable[[KaldiFeaturizer.Config, Tensor], Tensor]] = {
     "kaldi_native_fbank": _kaldi_native_fbank,

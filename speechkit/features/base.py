@@ -22,7 +22,7 @@ BLOCK = 1024
 
 
 def reject(key: str, value: Any, message: str) -> pydantic.ValidationError:
-    """The error to raise in a config's validator when ``key`` does not fit the other fields: it carries the dotted key."""
+    """What a config's validator raises when ``key`` does not fit the other fields; it carries the dotted key."""
     error = PydanticCustomError("unfit", "{message}", {"message": message})
     return pydantic.ValidationError.from_exception_data(key, [InitErrorDetails(type=error, loc=(key,), input=value)])
 
@@ -110,7 +110,7 @@ class Featurizer(nn.Module, Component, kind="featurizer"):
         raise NotImplementedError
 
     def normalize(self, feats: Tensor, padding: Tensor | None = None) -> Tensor:
-        """What depends on a whole utterance (..., T, F), whose ``padding`` (..., T, 1) must not matter; nothing here."""
+        """What depends on whole utterances (..., T, F), whose ``padding`` (..., T, 1) must not matter; here nothing."""
         return feats
 
     def forward(self, wav: Tensor, wav_lens: Tensor) -> tuple[Tensor, Tensor]:
@@ -136,8 +136,8 @@ class Featurizer(nn.Module, Component, kind="featurizer"):
     def _check(self, wav: Tensor, wav_lens: Tensor) -> None:
         if wav.ndim != 2 or wav_lens.shape != wav.shape[:1]:
             raise ValueError(
-                f"featurizer: expected wav (B, L) and wav_lens (B,), got {tuple(wav.shape)} and {tuple(wav_lens.shape)}; "
-                "give a single utterance as wav.unsqueeze(0)"
+                f"featurizer: expected wav (B, L) and wav_lens (B,), got {tuple(wav.shape)} and "
+                f"{tuple(wav_lens.shape)}; give a single utterance as wav.unsqueeze(0)"
             )
         if not wav.is_floating_point():
             raise ValueError(
@@ -148,7 +148,10 @@ class Featurizer(nn.Module, Component, kind="featurizer"):
         feats = wav.new_zeros(len(wav), self.num_frames(wav.shape[1]), self.feat_dim)
         for index, length in enumerate(wav_lens.tolist()):
             if length > wav.shape[1]:
-                raise ValueError(f"featurizer: utterance {index} has wav_lens {length}, but wav has {wav.shape[1]} samples")
+                raise ValueError(
+                    f"featurizer: expected wav_lens of at most {wav.shape[1]} samples, as wav has, got {length} "
+                    f"for utterance {index}; pad wav to the longest utterance"
+                )
             feats[index, : self.num_frames(length)] = self.extract(wav[index, :length])
         return feats
 

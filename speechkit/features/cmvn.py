@@ -76,7 +76,9 @@ class GlobalCmvn(Cmvn, name="global"):
                     "fit and features need the same config"
                 )
             if not feats.isfinite().all():
-                raise ValueError(f"cmvn: expected finite features, got NaN or infinity in utterance {index}; check its audio")
+                raise ValueError(
+                    f"cmvn: expected finite features, got NaN or infinity in utterance {index}; check its audio"
+                )
             count, total, squares = count + len(feats), total + feats.sum(0), squares + feats.square().sum(0)
         if count == 0:
             raise ValueError("cmvn: expected frames to fit on, got none; check that the cuts are not empty")
@@ -93,7 +95,9 @@ class GlobalCmvn(Cmvn, name="global"):
         """
         if not self._known:  # looked at once: on a GPU looking waits for the device
             if not self.mean.isfinite().all():
-                raise ValueError("cmvn: global statistics are missing; call fit() on training features, or load a model")
+                raise ValueError(
+                    "cmvn: expected global statistics, got none; call fit() with training features, or load a model"
+                )
             self._known = True
         padding = padding_mask(feat_lens.to(feats.device), feats.shape[1]).unsqueeze(-1)
         return ((feats - self.mean) * self.inv_std).masked_fill(padding, 0.0)

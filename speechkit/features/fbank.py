@@ -22,7 +22,8 @@ class KaldiFeaturizer(Featurizer):
     """What fbank and MFCC share: frames without offset, pre-emphasised, windowed; their mel energies.
 
     For each frame x of W samples: ``x[j] -= mean(x)``, ``x[j] -= preemphasis * x[j - 1]`` (``x[-1] = x[0]``),
-    ``x[j] *= window[j]``, then the power spectrum over the next power of two.
+    ``x[j] *= window[j]``, then the power spectrum over the next power of two. In single precision the logs are 1e-6
+    from the exact ones on average, and up to 1e-3 in bins far below the frame's loudest, as are Kaldi's own.
 
     Differs from Kaldi: samples are in [-1, 1], so energies are ``2 ln 32768 = 20.8`` lower in the log, as in Lhotse and
     icefall; dither is added to the waveform, so that overlapping frames see the same noise; with mirrored edges an
@@ -64,10 +65,9 @@ class KaldiFeaturizer(Featurizer):
                 message = f"expected at least one sample per shift and two per window at {self.sampling_rate} Hz"
                 raise reject(key, getattr(self, key), message)
             if empty := empty_filters(self.filters()):
-                message = (
-                    f"filter {empty[0]} lies between two FFT bins ({self.sampling_rate / self.n_fft:g} Hz apart) and would "
-                    "always be at the floor; use fewer mel bins or a longer frame_length"
-                )
+                apart = self.sampling_rate / self.n_fft
+                message = f"filter {empty[0]} lies between two FFT bins ({apart:g} Hz apart)"
+                message += "; use fewer mel bins or a longer frame_length"
                 raise reject("num_mel_bins", self.num_mel_bins, message)
             return self
 
@@ -167,8 +167,8 @@ class Fbank(KaldiFeaturizer, name="fbank"):
 class Mfcc(KaldiFeaturizer, name="mfcc"):
     """Mel-frequency cepstral coefficients: the DCT of the log-mel energies, liftered; F is ``num_ceps``.
 
-    Coefficient k is scaled by ``1 + cepstral_lifter / 2 * sin(pi k / cepstral_lifter)``. With ``use_energy`` the frame's
-    log energy takes the place of coefficient 0.
+    Coefficient k is scaled by ``1 + cepstral_lifter / 2 * sin(pi k / cepstral_lifter)``. With ``use_energy`` the
+    frame's log energy takes the place of coefficient 0.
     """
 
     class Config(KaldiFeaturizer.Config):

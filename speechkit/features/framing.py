@@ -67,10 +67,10 @@ class Framing:
         Returns:
             Positions in ``[0, length)``, shaped as the broadcast of both.
         """
+        twice = int(self.edges == "symmetric")  # how often, beyond its own place, the outermost sample occurs
         last = torch.as_tensor(length, device=index.device) - 1
-        period = (2 * last + 2 if self.edges == "symmetric" else 2 * last).clamp(min=1)
-        position = index.remainder(period)
-        return torch.minimum(position, (2 * last + 1 if self.edges == "symmetric" else 2 * last) - position).clamp(min=0)
+        position = index.remainder((2 * last + 2 * twice).clamp(min=1))
+        return torch.minimum(position, 2 * last + twice - position).clamp(min=0)
 
     def head(self, signal: Tensor) -> Tensor:
         """The ``left`` samples before ``signal`` (n,)."""

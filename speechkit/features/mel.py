@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -33,10 +34,9 @@ class MelFeaturizer(Featurizer):
             if self.hop_length > self.n_fft:
                 raise reject("hop_length", self.hop_length, f"expected at most n_fft {self.n_fft} samples")
             if empty := empty_filters(self.filters()):
-                message = (
-                    f"filter {empty[0]} lies between two FFT bins ({self.sampling_rate / self.n_fft:g} Hz apart) and would "
-                    "always be at the floor; use fewer mel bins or a larger n_fft"
-                )
+                apart = self.sampling_rate / self.n_fft
+                message = f"filter {empty[0]} lies between two FFT bins ({apart:g} Hz apart)"
+                message += "; use fewer mel bins or a larger n_fft"
                 raise reject("num_mel_bins", self.num_mel_bins, message)
             return self
 
@@ -44,7 +44,9 @@ class MelFeaturizer(Featurizer):
             """(n_fft // 2 + 1, num_mel_bins)."""
             return slaney_filters(self.sampling_rate, self.n_fft, self.num_mel_bins, 0.0, self.sampling_rate / 2)
 
-    def __init__(self, config: Config, left: int, window_length: int, amplitude=None) -> None:
+    def __init__(
+        self, config: Config, left: int, window_length: int, amplitude: Callable[[Tensor], Tensor] | None = None
+    ) -> None:
         super().__init__(config, Framing(config.n_fft, config.hop_length, left=left), config.num_mel_bins)
         self.register_buffer("window", constant(periodic_hann(window_length, config.n_fft)), persistent=False)
         self.mel = MelSpectrum(config.filters(), amplitude)
@@ -87,7 +89,7 @@ class WhisperMel(MelFeaturizer, name="whisper"):
 class HifiganMel(MelFeaturizer, name="hifigan"):
     """Log-mel amplitude spectrogram of HiFi-GAN (Kong et al., 2020): ``ln(max(mel, 1e-5))``.
 
-    Frame t is centred on sample ``(t + 1/2) * hop_length``, so that a vocoder makes ``hop_length`` samples of each frame.
+    Frame t is centred on sample ``(t + 1/2) * hop_length``, so that a vocoder makes ``hop_length`` samples of each.
     Has gradients with respect to the waveform, for mel losses.
     """
 

@@ -45,7 +45,7 @@ def slaney_hertz(mel):
 
 
 def kaldi_filters(sampling_rate: int, n_fft: int, num_mel_bins: int, low_freq: float, high_freq: float) -> np.ndarray:
-    """Kaldi's filters: triangles over the mel axis, of height 1; the Nyquist bin takes no part.
+    """Kaldi's filters: triangles over the mel axis, of height 1.
 
     Args:
         sampling_rate: Hz.
@@ -58,9 +58,7 @@ def kaldi_filters(sampling_rate: int, n_fft: int, num_mel_bins: int, low_freq: f
     """
     bins = htk_mel(np.arange(n_fft // 2 + 1) * sampling_rate / n_fft)
     feet = np.linspace(htk_mel(low_freq), htk_mel(high_freq), num_mel_bins + 2)
-    filters = _triangles(bins, feet)
-    filters[-1] = 0.0
-    return filters
+    return _triangles(bins, feet)
 
 
 def slaney_filters(sampling_rate: int, n_fft: int, num_mel_bins: int, low_freq: float, high_freq: float) -> np.ndarray:
@@ -74,7 +72,7 @@ def slaney_filters(sampling_rate: int, n_fft: int, num_mel_bins: int, low_freq: 
 
 
 def _triangles(bins: np.ndarray, feet: np.ndarray) -> np.ndarray:
-    """(len(bins), len(feet) - 2): triangle f rises from ``feet[f]`` to 1 at ``feet[f + 1]``, falls to ``feet[f + 2]``."""
+    """Triangle f rises from ``feet[f]`` to 1 at ``feet[f + 1]``, falls to ``feet[f + 2]``: (bins, len(feet) - 2)."""
     widths = np.diff(feet)
     rising = (bins[:, None] - feet[:-2]) / widths[:-1]
     falling = (feet[2:] - bins[:, None]) / widths[1:]

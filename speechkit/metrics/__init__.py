@@ -1,0 +1,1 @@
+"""Measures of recognition and synthesis quality."""

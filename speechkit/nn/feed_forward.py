@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from speechkit.nn.activation import Activation, make_activation
-from speechkit.nn.dropout import Dropout
+from speechkit.nn.activation import Activation, ActivationDropout
 
 
 class FeedForward(nn.Module):
@@ -21,10 +20,9 @@ class FeedForward(nn.Module):
     def __init__(self, dim: int, hidden_dim: int, activation: Activation = "swish", dropout: float = 0.0) -> None:
         super().__init__()
         self.expand = nn.Linear(dim, hidden_dim)
-        self.activation = make_activation(activation)
-        self.dropout = Dropout(dropout)
+        self.activation = ActivationDropout(activation, dropout)
         self.contract = nn.Linear(hidden_dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` (..., D) to (..., D)."""
-        return self.contract(self.dropout(self.activation(self.expand(x))))
+        return self.contract(self.activation(self.expand(x)))

@@ -29,10 +29,9 @@ class Objective(Component, kind="objective"):
 
         weight: float = Field(1.0, ge=0.0)
         """Factor of this objective in the sum of the losses."""
-        normalize: Literal["utterance", "token", "frame", "none"] = "utterance"
-        """What a loss is per: plain nats, which the trainer divides by the utterances of the step (utterance); nats per
-        token of the transcript (token) or per encoder frame (frame), averaged over the utterances; plain nats for a
-        task that sums them (none)."""
+        normalize: Literal["utterance", "token", "frame"] = "utterance"
+        """What a loss is per: plain nats, which the trainer divides by the utterances of the step (utterance), or nats per
+        token of the transcript (token) or per encoder frame (frame), averaged over the utterances."""
         decoder: Choice[Decoder] = Linear.Config()
         """The network from encoder output to scores of tokens."""
 

@@ -1,4 +1,4 @@
-"""Axes of a plot: the mapping from values to pixels, the places of ticks, and numbers as short text."""
+"""Axes of a plot: the mapping from values to pixels, and the places of ticks."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ class Axis:
     start: float
     end: float
     log: bool = False
+    step: float = 0.0
+    """Between ticks of a linear axis; 0 finds one."""
 
     @classmethod
     def fit(cls, values: np.ndarray, start: float, end: float, *, log: bool = False, zero: bool = False) -> Axis:
@@ -42,7 +44,7 @@ class Axis:
         if low == high:
             low, high = (low - abs(low) / 2, high + abs(high) / 2) if low else (0.0, 1.0)
         step = nice_step((high - low) / 5)
-        return cls(math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step, start, end)
+        return cls(math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step, start, end, step=step)
 
     def __call__(self, values: np.ndarray | float) -> np.ndarray:
         """Pixels of values; NaN where a value cannot be shown."""
@@ -56,14 +58,13 @@ class Axis:
     def ticks(self) -> list[float]:
         """Where the axis has lines: about five round values."""
         if not self.log:
-            step = nice_step((self.high - self.low) / 5)
+            step = self.step or nice_step((self.high - self.low) / 5)
             first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
             return [round(i * step, 12) for i in range(first, last + 1)]
-        first, last = math.floor(math.log10(self.low) + 1e-9), math.ceil(math.log10(self.high) - 1e-9)
-        decades = range(first, last + 1)
-        factors = (1, 2, 5) if last - first <= 2 else (1,)
-        thin = max(1, math.ceil(len(decades) / 6)) if factors == (1,) else 1
-        found = [factor * 10.0**e for e in decades[::thin] for factor in factors]
+        few = self.high / self.low < 10**2.8  # decades enough for lines between them
+        decades = range(math.floor(math.log10(self.low) + 1e-9), math.ceil(math.log10(self.high) - 1e-9) + 1)
+        chosen = decades if few else decades[:: math.ceil(len(decades) / 7)]
+        found = [factor * 10.0**e for e in chosen for factor in ((1, 2, 5) if few else (1,))]
         return [tick for tick in found if self.low * (1 - 1e-9) <= tick <= self.high * (1 + 1e-9)]
 
 
@@ -80,14 +81,3 @@ def _log_border(value: float, down: bool) -> float:
     if down:
         return max(f for f in factors if f <= value * (1 + 1e-9))
     return min(f for f in factors if f >= value * (1 - 1e-9))
-
-
-def short(value: float) -> str:
-    """A tick's value in few characters: ``0``, ``0.05``, ``2.5k``, ``3M``, ``5e-4``."""
-    for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= limit:
-            return f"{value / limit:.5g}{letter}"
-    if value and abs(value) < 1e-3:
-        mantissa, exponent = f"{value:.3e}".split("e")
-        return f"{float(mantissa):g}e{int(exponent)}"
-    return f"{value:.6g}"

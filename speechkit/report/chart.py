@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.report.axis import Axis, short
+from speechkit.report.axis import Axis
 from speechkit.report.curve import Curve
 from speechkit.report.html import Html, h
+from speechkit.report.numbers import short
 
 WIDTH, HEIGHT = 560, 262
 LEFT, RIGHT, TOP, BOTTOM = 58, 548, 12, 222  # the frame of the curves

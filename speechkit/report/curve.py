@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from speechkit.report.numbers import digits
+
 MAX_POINTS = 320  # more than a plot has pixels to tell apart
 SMOOTH_FRACTION = 50  # the smoothed line averages over a window of 1/50 of the run on either side
+TINY = 1e-12  # a gradient of exactly 0 has no logarithm
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Curve:
         return plain | ({"low": _plain(self.low), "high": _plain(self.high)} if self.smoothed else {})
 
 
-def step_curve(name: str, x: np.ndarray, y: np.ndarray, smooth: bool = True) -> Curve:
+def step_curve(name: str, x: np.ndarray, y: np.ndarray, smooth: bool = True, geometric: bool = False) -> Curve:
     """A curve of values per training step.
 
     Args:
@@ -56,10 +59,11 @@ def step_curve(name: str, x: np.ndarray, y: np.ndarray, smooth: bool = True) -> 
         x: (N,) steps, ascending.
         y: (N,) values; what is not finite becomes a gap.
         smooth: Draw the mean over a window, with the single values behind it.
+        geometric: The mean is that of the logarithms, which single outliers move little; for positive values.
     """
     y = np.where(np.isfinite(y), y, np.nan)
     radius = len(y) // SMOOTH_FRACTION if smooth else 0
-    line = moving_mean(y, radius) if radius else y
+    line = np.exp(moving_mean(np.log(np.maximum(y, TINY)), radius)) if geometric else moving_mean(y, radius)
     edges = np.unique(np.linspace(0, len(y), MAX_POINTS + 1).round().astype(int))
     groups = [slice(a, b) for a, b in zip(edges[:-1], edges[1:])]
     ends = edges[1:] - 1
@@ -67,7 +71,7 @@ def step_curve(name: str, x: np.ndarray, y: np.ndarray, smooth: bool = True) -> 
     high = np.array([_ignoring_nan(np.max, y[g]) for g in groups])
     found = line[np.isfinite(line)]
     latest = digits(found[-1]) if len(found) else "–"
-    return Curve(name, x[ends], line[ends], low, high, latest, smoothed=radius > 0)
+    return Curve(name, x[ends], line[ends], low, high, latest, smoothed=radius > 0, dots=len(y) < 3)
 
 
 def point_curve(name: str, x: np.ndarray, y: np.ndarray) -> Curve:
@@ -83,6 +87,8 @@ def moving_mean(values: np.ndarray, radius: int) -> np.ndarray:
 
     Centred, so that the line does not lag behind a falling loss as an exponential average does.
     """
+    if radius == 0:
+        return values
     known = np.isfinite(values)
     totals = np.concatenate([[0.0], np.cumsum(np.where(known, values, 0.0))])
     counts = np.concatenate([[0], np.cumsum(known)])
@@ -90,13 +96,6 @@ def moving_mean(values: np.ndarray, radius: int) -> np.ndarray:
     first, last = np.maximum(index - radius, 0), np.minimum(index + radius + 1, len(values))
     count = counts[last] - counts[first]
     return np.where(count > 0, (totals[last] - totals[first]) / np.maximum(count, 1), np.nan)
-
-
-def digits(value: float) -> str:
-    """Four significant digits, without an exponent where people would write none."""
-    if value and not 1e-4 <= abs(value) < 1e6:
-        return f"{value:.3g}"
-    return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}".replace(",", "\u202f")
 
 
 def _ignoring_nan(reduce: Any, values: np.ndarray) -> float:

@@ -42,7 +42,7 @@ function reader(figure) {
     if (value === null) return;
     const row = element(tip, "div", {});
     if (one.text) { row.textContent = one.text[i]; return; }
-    if (!one.text) element(row, "i", {class: "swatch c" + index});
+    element(row, "i", {class: "swatch c" + index});
     const range = one.low && one.low[i] !== null && one.low[i] !== one.high[i] ? ` (${show(one.low[i])} to ${show(one.high[i])})` : "";
     const where = one.x[i] === step ? "" : `, ${data.label} ${show(one.x[i])}`;
     row.append(`${one.name} ${show(value)}${data.suffix}${range}${where}`);

@@ -40,7 +40,9 @@ class Track:
     def append(self, row: dict[str, Any]) -> None:
         """Add a row of the file; what is no number is left out."""
         for key, value in _flatten(row):
-            self.columns.setdefault(key, array("d", [math.nan]) * self.size).append(value)
+            if key not in self.columns:
+                self.columns[key] = array("d", [math.nan]) * self.size
+            self.columns[key].append(value)
         self.size += 1
         for column in self.columns.values():
             if len(column) < self.size:

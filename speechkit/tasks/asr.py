@@ -32,7 +32,8 @@ from speechkit.objectives.ctc import CtcObjective
 from speechkit.tasks.base import Task
 from speechkit.tasks.manifests import DataConfig, evaluation_sampler, open_splits, tokenizer_dir, transcripts
 from speechkit.text.normalizer import Normalizer, NoNormalizer
-from speechkit.text.tokenizer import CharTokenizer, Tokenizer
+from speechkit.text.symbols import CharTokenizer
+from speechkit.text.tokenizer import Tokenizer
 from speechkit.train.task import Losses
 from speechkit.utils import dist, log
 

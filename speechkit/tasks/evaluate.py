@@ -94,7 +94,7 @@ def _batches(cuts: Iterable[Any], config: AsrTask.Config, recognizer: Recognizer
 
 
 def _row(cut: Any, ref: str, hypotheses: Sequence[Hypothesis], recognizer: Recognizer) -> dict[str, Any]:
-    found = recognizer.words(hypotheses[0])
+    found = recognizer.words(hypotheses[0], 0.0, cut.duration)
     text = recognizer.tokenizer.decode(hypotheses[0].tokens)
     nbest = [{"text": recognizer.tokenizer.decode(h.tokens), "score": round(h.score, 4)} for h in hypotheses]
     words = [

@@ -47,7 +47,7 @@ def folder_name(corpus: ComponentConfig | None) -> str:
     if corpus is None:
         return "."
     chosen = corpus.model_dump(mode="json", exclude_defaults=True)
-    parts = [f"{key}-{value}" for key, value in chosen.items() if key != "name"]
+    parts = [f"{key}-{value if isinstance(value, str) else json.dumps(value)}" for key, value in chosen.items() if key != "name"]
     return "_".join(parts).replace("/", "-") or "default"
 
 

@@ -91,7 +91,8 @@ class Recognizer:
         wav = self._read(audio, sampling_rate)
         borders = split_at_pauses(wav, self.sampling_rate)
         best = [hypotheses[0] for hypotheses in self._search_all(wav, borders)]
-        found = [w for start, each in zip(borders, best) for w in self.words(each, start / self.sampling_rate)]
+        seconds = [border / self.sampling_rate for border in borders]
+        found = [w for each, *span in zip(best, seconds, seconds[1:]) for w in self.words(each, *span)]
         text = " ".join(filter(None, (self.tokenizer.decode(each.tokens) for each in best)))
         return Transcript(text, found, len(wav) / self.sampling_rate)
 
@@ -118,11 +119,11 @@ class Recognizer:
         encoder_out, out_lens = self.model(inputs.to(self.device), lens.to(self.device), is_features)
         return self.search(self.decoder(encoder_out), out_lens)
 
-    def words(self, hypothesis: Hypothesis, offset: float = 0.0) -> list[Word]:
-        """The words of a hypothesis, with times shifted by ``offset`` seconds."""
+    def words(self, hypothesis: Hypothesis, start: float, end: float) -> list[Word]:
+        """The words of a hypothesis about the stretch from ``start`` to ``end`` (seconds) of a recording."""
         return [
-            Word(word.word, word.start + offset, word.end + offset, word.confidence)
-            for word in words(hypothesis, self.tokenizer, self.model.frame_shift)
+            Word(word.word, word.start + start, word.end + start, word.confidence)
+            for word in words(hypothesis, self.tokenizer, self.model.frame_shift, end - start)
         ]
 
 

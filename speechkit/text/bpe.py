@@ -10,7 +10,8 @@ from typing import Literal
 import pydantic
 import sentencepiece
 
-from speechkit.text.tokenizer import Tokenizer, byte_of
+from speechkit.text.byte import byte_of
+from speechkit.text.tokenizer import Tokenizer
 
 _SPACE = "\u2581"  # SentencePiece's sign for a space
 _RESERVED = re.compile("[\u2581\u2585\u2047\0]")  # SentencePiece skips training sentences with these without a word
@@ -50,7 +51,7 @@ class BpeTokenizer(Tokenizer, name="bpe"):
         """
         self._check_trained()
         if _SPACE in text:
-            raise ValueError(f"bpe tokenizer: {text!r} holds {_SPACE!r} (U+2581), which stands for a space; normalize it away")
+            raise ValueError(f"bpe tokenizer: {_SPACE!r} (U+2581) in {text!r} means a space here; normalize it away")
         ids = [index + 1 for index in self._processor.encode(text)]
         if self.unk_id in ids:
             self._meet_unknown(self._processor.encode(text, out_type=str)[ids.index(self.unk_id)], text)
@@ -106,8 +107,8 @@ class BpeTokenizer(Tokenizer, name="bpe"):
         if needed := re.search(r"required_chars\. \d+ vs (\d+)", str(error)):
             least = int(needed[1]) + 2
             return ValueError(
-                f"tokenizer.vocab_size: the characters of this text alone need {least} tokens, got {self.config.vocab_size}; "
-                f"raise it to {least} or more, or lower tokenizer.character_coverage"
+                f"tokenizer.vocab_size: the characters of this text alone need {least} tokens, "
+                f"got {self.config.vocab_size}; raise it to {least} or more, or lower tokenizer.character_coverage"
             )
         return ValueError(f"bpe tokenizer: SentencePiece cannot learn from this text: {error}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,8 +46,8 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
     def read(cls, path: Path | str) -> Lexicon:
         """Read lines ``word phone phone ...``, or ``word probability phone phone ...``, split at tabs or spaces.
 
-        A word may have several lines; a repeated line counts once; empty lines are skipped. The first line decides for
-        the file whether there are probabilities: a second field like ``0.5`` or ``1.0`` is one, a bare ``1`` is a phone.
+        A word may have several lines; a repeated line counts once; empty lines are skipped. The first line decides
+        whether the file has probabilities: a second field like ``0.5`` or ``1.0`` is one, a bare ``1`` is a phone.
 
         Raises:
             OSError: the file cannot be read.
@@ -63,7 +64,7 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
         """Read a lexicon file's content; ``source`` names it in errors. See :meth:`read`."""
         entries: dict[str, list[Pronunciation]] = {}
         weighted: bool | None = None
-        for number, line in enumerate(content.split(b"\n"), start=1):
+        for number, line in enumerate(content.removeprefix(codecs.BOM_UTF8).split(b"\n"), start=1):
             fields = _fields(line, where := f"{source}:{number}")
             if not fields:
                 continue
@@ -92,15 +93,15 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
 
 def _fields(line: bytes, where: str) -> list[str]:
     try:
-        # Python's split() also splits at characters like U+3000, which a word may hold in no lexicon that we know of.
-        return line.decode("utf-8").split()
+        # Not str.split(), which also splits at no-break spaces and the like.
+        return [field for field in re.split("[ \t\r]+", line.decode("utf-8")) if field]
     except UnicodeDecodeError as error:
         raise ValueError(f"{where}: expected UTF-8 text, got byte {line[error.start]:#04x}; convert the file") from None
 
 
 def _pronunciation(fields: list[str], weighted: bool, is_decimal: bool, where: str) -> Pronunciation:
     if is_decimal and not weighted:
-        raise ValueError(f"{where}: a probability, {fields[1]}, in a file whose first line has none; give all lines one or none")
+        raise ValueError(f"{where}: expected no probability, as on the first line, got {fields[1]}; give all lines one")
     first_phone = 2 if weighted else 1
     if len(fields) <= first_phone:
         form = "word, probability and phones" if weighted else "word and phones"
@@ -111,7 +112,7 @@ def _pronunciation(fields: list[str], weighted: bool, is_decimal: bool, where: s
 
 def _probability(field: str, where: str) -> float:
     if field != "1" and not _DECIMAL.fullmatch(field) or not 0 < float(field) <= 1:
-        raise ValueError(f"{where}: expected a probability in (0, 1] after the word, as on the first line, got {field!r}")
+        raise ValueError(f"{where}: expected a probability in (0, 1], as on the first line, got {field!r}; correct it")
     return float(field)
 
 

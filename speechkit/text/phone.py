@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from speechkit.text.lexicon import Lexicon
-from speechkit.text.tokenizer import UNK, Tokenizer
+from speechkit.text.tokenizer import BLANK, SOS_EOS, UNK, Tokenizer
 
 _LEXICON_FILE = "lexicon.txt"
 
@@ -44,14 +44,14 @@ class PhoneTokenizer(Tokenizer, name="phone"):
     def _meet_unknown(self, symbol: str, text: str) -> None:
         if self.config.unknown == "error":
             raise ValueError(
-                f"phone tokenizer: the word {symbol!r} in {text!r} is not among the {len(self.lexicon)} words of the lexicon "
-                f"{self.config.lexicon}; add it there, or set tokenizer.unknown: token"
+                f"phone tokenizer: the word {symbol!r} in {text!r} is not among the {len(self.lexicon)} words "
+                f"of the lexicon {self.config.lexicon}; add it there, or set tokenizer.unknown: token"
             )
 
     def _learn(self, texts: Iterable[str]) -> list[str]:
         self.lexicon = Lexicon.read(self.config.lexicon)
         phones = self.lexicon.phones
-        for reserved in ("<blank>", UNK, "<sos/eos>"):
+        for reserved in (BLANK, UNK, SOS_EOS):
             if reserved in phones:
                 raise ValueError(f"{self.config.lexicon}: the phone {reserved!r} has a reserved name; rename it")
         return phones

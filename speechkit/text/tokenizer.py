@@ -7,15 +7,12 @@ All share one layout of ids, so that objectives and searches need no case distin
 from __future__ import annotations
 
 import codecs
-import collections
 import hashlib
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
-
-import pydantic
 
 from speechkit import config as configs
 from speechkit.config import Choice, Component, ComponentConfig
@@ -183,8 +180,9 @@ class Tokenizer(Component, kind="tokenizer"):
     def _meet_unknown(self, symbol: str, text: str) -> None:
         if self.config.unknown == "error":
             raise ValueError(
-                f"{self.config.name} tokenizer: {symbol!r} in {text!r} is outside the vocabulary of {self.vocab_size} tokens; "
-                "normalize the text, fit the tokenizer on text that has it, or set tokenizer.unknown: token"
+                f"{self.config.name} tokenizer: {symbol!r} in {text!r} is outside the vocabulary of "
+                f"{self.vocab_size} tokens; normalize the text, fit the tokenizer on text that has it, "
+                "or set tokenizer.unknown: token"
             )
 
     def _surfaces_of(self, ids: Sequence[int]) -> Iterator[tuple[str, int, int]]:
@@ -193,91 +191,16 @@ class Tokenizer(Component, kind="tokenizer"):
         for token_id in ids:
             if not 0 <= token_id < len(self.tokens):
                 raise ValueError(f"{self.config.name} tokenizer: expected ids in 0 .. {self.sos_id}, got {token_id}")
-        for is_bytes, group in itertools.groupby(enumerate(ids), lambda item: isinstance(self._surfaces[item[1]], bytes)):
+        surfaces = [(index, self._surfaces[token_id]) for index, token_id in enumerate(ids)]
+        for is_bytes, group in itertools.groupby(surfaces, lambda item: isinstance(item[1], bytes)):
             if is_bytes:
-                yield from _characters([(index, self._surfaces[token_id]) for index, token_id in group])
+                yield from _characters(list(group))
             else:
-                yield from ((self._surfaces[token_id], index, index + 1) for index, token_id in group)
+                yield from ((surface, index, index + 1) for index, surface in group)
 
 
 class _SavedConfig(configs.Config):
     tokenizer: Choice[Tokenizer]
-
-
-class CountingTokenizer(Tokenizer):
-    """Base of tokenizers whose vocabulary is the symbols of the training text, in the order of their code points."""
-
-    class Config(Tokenizer.Config):
-        min_count: pydantic.PositiveInt = 1
-        """A symbol seen fewer times stays outside the vocabulary; above 1, set ``unknown: token`` as well."""
-
-    def _learn(self, texts: Iterable[str]) -> list[str]:
-        counts: collections.Counter[str] = collections.Counter()
-        for text in texts:
-            counts.update(self._split(text))
-        kept = [symbol for symbol, count in counts.items() if count >= self.config.min_count]
-        if not kept:
-            raise ValueError(
-                f"{self.config.name} tokenizer: expected text to learn from, got no symbol that occurs "
-                f"{self.config.min_count} times; give it the training transcripts"
-            )
-        return self._select(kept, counts)
-
-    def _select(self, symbols: list[str], counts: collections.Counter[str]) -> list[str]:
-        return sorted(symbols)
-
-
-class CharTokenizer(CountingTokenizer, name="char"):
-    """One token per character (Unicode code point), spaces included: encode and decode are exact inverses."""
-
-    def _split(self, text: str) -> list[str]:
-        return list(text)
-
-
-class WordTokenizer(CountingTokenizer, name="word"):
-    """One token per word between spaces; decode puts one space between words."""
-
-    class Config(CountingTokenizer.Config):
-        max_words: pydantic.PositiveInt | None = None
-        """Keep only this many words, the most frequent ones (equally frequent: in order of code points)."""
-
-    _begins_with_space = True
-
-    def _split(self, text: str) -> list[str]:
-        return text.split()
-
-    def _select(self, symbols: list[str], counts: collections.Counter[str]) -> list[str]:
-        frequent = sorted(symbols, key=lambda word: (-counts[word], word))
-        return sorted(frequent[: self.config.max_words])
-
-    def _surface(self, token: str) -> str:
-        return f" {token}"
-
-
-class ByteTokenizer(Tokenizer, name="byte"):
-    """One token per UTF-8 byte: 256 + 3 tokens for any language, nothing to learn and nothing unknown.
-
-    Bytes that are no valid UTF-8 (a search may emit them) decode to U+FFFD.
-    """
-
-    def __init__(self, config: Tokenizer.Config) -> None:
-        super().__init__(config)
-        self._set_tokens(self._learn(()))
-
-    def _learn(self, texts: Iterable[str]) -> list[str]:
-        return [f"<0x{byte:02X}>" for byte in range(256)]
-
-    def encode(self, text: str) -> list[int]:
-        """Token ids of ``text``: its UTF-8 bytes plus 2."""
-        return [byte + 2 for byte in text.encode()]
-
-    def _surface(self, token: str) -> str | bytes:
-        return token if token == UNK_TEXT else byte_of(token)
-
-
-def byte_of(token: str) -> bytes:
-    """The byte that a token like ``<0x0A>`` stands for."""
-    return bytes([int(token[3:5], base=16)])
 
 
 def _characters(items: list[tuple[int, Any]]) -> Iterator[tuple[str, int, int]]:

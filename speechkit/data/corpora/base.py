@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -159,19 +158,15 @@ def sorted_cuts(cuts: Iterable[Any]) -> CutSet:
     return CutSet.from_cuts(sorted(cuts, key=lambda cut: cut.id))
 
 
-def cuts_of_manifests(manifests: dict[str, Any]) -> list[MonoCut]:
-    """Cuts of what a Lhotse recipe returns, ``{"recordings": ..., "supervisions": ...}``, one per supervision."""
+def cuts_of_manifests(manifests: dict[str, Any], speaker: str | None = None) -> list[MonoCut]:
+    """Cuts of what a Lhotse recipe returns, ``{"recordings": ..., "supervisions": ...}``, one per supervision.
+
+    Args:
+        manifests: Supervisions cover their whole recording.
+        speaker: Who speaks, where the recipe does not say.
+    """
     recordings = {recording.id: recording for recording in manifests["recordings"]}
     return [
-        make_cut(recordings[sup.recording_id], sup.text, sup.speaker, language=sup.language, gender=sup.gender)
+        make_cut(recordings[sup.recording_id], sup.text, sup.speaker or speaker, language=sup.language)
         for sup in manifests["supervisions"]
     ]
-
-
-def split_by(cuts: Iterable[Any], split_of: Callable[[Any], str | None]) -> dict[str, CutSet]:
-    """Sort ``cuts`` into the splits that ``split_of`` names; a cut of split None belongs to none."""
-    splits = defaultdict(list)
-    for cut in cuts:
-        splits[split_of(cut)].append(cut)
-    splits.pop(None, None)
-    return {name: sorted_cuts(splits[name]) for name in splits}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import http.client
 import lzma
@@ -87,8 +88,11 @@ def _verify(path: Path, archive: Archive) -> None:
     if not archive.checksum:
         return
     algorithm, _, expected = archive.checksum.partition(":")
+    digest = hashlib.new(algorithm)
     with open(path, "rb") as file:
-        got = hashlib.file_digest(file, algorithm).hexdigest()
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    got = digest.hexdigest()
     if got != expected:
         raise ValueError(
             f"{path}: {algorithm} of {archive.url}: expected {expected}, got {got}; remove the file if it is still "
@@ -199,7 +203,7 @@ def _unpack(path: Path, into: Path) -> None:
     try:
         with tarfile.open(path) as tar:
             tar.extractall(into, filter="data")
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise ValueError(f"{path}: not a whole and safe tar archive: {error}; remove it and download it again") from None
 
 

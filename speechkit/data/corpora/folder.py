@@ -1,4 +1,4 @@
-"""Your own data: a folder of audio with transcripts in one of the usual layouts. Nothing is dropped without being counted.
+"""Your own data: a folder of audio with transcripts in one of the usual layouts. What is refused is counted.
 
 Transcripts are a ``.txt`` file beside each audio file, or one table in the folder: TSV or CSV with a header, JSON
 lines, or LJSpeech's ``metadata.csv`` (``id|text`` or ``id|raw text|text``, no header).
@@ -24,14 +24,20 @@ from lhotse.cut import Cut
 from lhotse.utils import fastcopy
 from pydantic import Field
 
-from speechkit.data.audio import AudioError, AudioFacts, examine
+from speechkit.data.audio import AUDIO_SUFFIXES, AudioError, AudioFacts, examine
 from speechkit.data.corpora.base import Corpus, sorted_cuts
 from speechkit.data.summary import Refused, Summary, summarize
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au"})
 SPLIT_NAMES = {"training": "train", "valid": "dev", "validation": "dev", "val": "dev", "eval": "test"}
 SPLIT_NAMES |= {name: name for name in ("train", "dev", "test")}
-TABLE_NAMES = ("metadata.csv", "transcripts.tsv", "transcripts.csv", "transcripts.jsonl", "metadata.tsv", "metadata.jsonl")
+TABLE_NAMES = (
+    "metadata.csv",
+    "transcripts.tsv",
+    "transcripts.csv",
+    "transcripts.jsonl",
+    "metadata.tsv",
+    "metadata.jsonl",
+)
 COLUMNS = {
     "id": ("id", "utterance", "utt_id"),
     "audio": ("audio", "path", "file", "filename", "file_name", "wav"),
@@ -70,10 +76,10 @@ class Folder(Corpus, name="folder"):
         (.csv, .tsv, .jsonl) if there is one, else a .txt file beside each audio file."""
 
         separator: str | None = None
-        """Between the columns of a table; by default tab in .tsv, and in .csv ``|`` if the first line has one, else comma."""
+        """Between the columns of a table. When null: tab in .tsv, in .csv ``|`` if the first line has one, or comma."""
 
         columns: dict[Literal["id", "audio", "text", "speaker", "split"], str] = {}
-        """Names of the columns where they are not the usual ones (audio, text, speaker ...), as ``{text: sentence}``."""
+        """Names of columns that are not the usual ones (audio, text, speaker ...), as in ``{text: sentence}``."""
 
         speaker_folder: bool = False
         """Whether the folder that holds a file is named after its speaker, for transcripts that do not say."""
@@ -157,9 +163,13 @@ class Folder(Corpus, name="folder"):
             return next((folder / name for name in TABLE_NAMES if (folder / name).is_file()), None)
         table = folder / self.config.transcripts
         if table.suffix not in (".csv", ".tsv", ".jsonl"):
-            raise ValueError(f"{table}: expected transcripts in .csv, .tsv or .jsonl, got {table.suffix or 'no suffix'}")
+            raise ValueError(
+                f"{table}: expected transcripts in .csv, .tsv or .jsonl, got {table.suffix or 'no suffix'}"
+            )
         if not table.is_file():
-            raise ValueError(f"{table}: no such file; correct `transcripts`, or leave it out for .txt files beside the audio")
+            raise ValueError(
+                f"{table}: no such file; correct `transcripts`, or leave it out for .txt files beside the audio"
+            )
         return table
 
     def _table_records(self, table: Path, refusals: list[Refused]) -> Iterator[tuple[int, dict]]:
@@ -199,7 +209,9 @@ class Folder(Corpus, name="folder"):
         for index, (number, record) in enumerate(records):
             found = {name: self._column(name, record) for name in COLUMNS}
             if (problem := self._column_problem(found)) is None:
-                yield _make_row({name: str(record[key] or "") for name, key in found.items() if key}, f"{table}:{number}")
+                yield _make_row(
+                    {name: str(record[key] or "") for name, key in found.items() if key}, f"{table}:{number}"
+                )
             elif index == 0:  # the layout is wrong, not this line
                 raise ValueError(f"{table}:{number}: {problem}, got {', '.join(map(str, record))}; set `columns`")
             else:
@@ -246,7 +258,9 @@ class Folder(Corpus, name="folder"):
         duration = facts.num_samples / facts.sampling_rate
         low, high = self.config.min_duration, self.config.max_duration
         if not low <= duration <= high:
-            return refuse("too short" if duration < low else "too long", f"expected {low:g} to {high:g} s, got {duration:.2f} s")
+            return refuse(
+                "too short" if duration < low else "too long", f"expected {low:g} to {high:g} s, got {duration:.2f} s"
+            )
         if len(row.text) > self.config.max_char_rate * duration:
             rate = f"{len(row.text)} characters in {duration:.2f} s"
             return refuse("transcript too long", f"{rate}: expected at most {self.config.max_char_rate:g} per second")
@@ -289,7 +303,9 @@ class Folder(Corpus, name="folder"):
 
     def _by_column(self, cut: Cut, row: _Row) -> str:
         if not row.split:
-            raise ValueError(f"{row.source}: utterance {row.id}: expected a split, got none; fill the split column for all")
+            raise ValueError(
+                f"{row.source}: utterance {row.id}: expected a split, got none; fill the split column for all"
+            )
         return SPLIT_NAMES.get(row.split.lower(), row.split)
 
     def _by_hash(self, key: str) -> str:
@@ -343,7 +359,7 @@ def _id_of(relative: Path) -> str:
 
 def _make_row(cells: dict[str, str], source: str) -> _Row:
     audio = cells.get("audio") or cells["id"]
-    given = cells.get("id") or _id_of(Path(audio.lstrip("/")))
+    given = cells["id"].replace("/", "-") if cells.get("id") else _id_of(Path(audio.lstrip("/")))
     text = " ".join(cells["text"].split())
     return _Row(given, audio, text, cells.get("speaker") or None, cells.get("split") or None, source)
 
@@ -363,7 +379,9 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected UTF-8 text, got other bytes at {error.start}; convert it to UTF-8") from None
+        raise ValueError(
+            f"{path}: expected UTF-8 text, got other bytes at {error.start}; convert it to UTF-8"
+        ) from None
 
 
 def _json_records(table: Path, refusals: list[Refused]) -> Iterator[tuple[int, dict]]:
@@ -392,7 +410,9 @@ def _split_of_path(folder: Path, cut: Cut) -> str:
     parts = Path(cut.recording.sources[0].source).relative_to(folder).parts
     if parts[0] not in SPLIT_NAMES:
         names = ", ".join(dict.fromkeys(SPLIT_NAMES.values()))
-        raise ValueError(f"{folder / parts[0]}: expected all audio below subfolders {names}; move it, or set `split: fractions`")
+        raise ValueError(
+            f"{folder / parts[0]}: expected all audio below subfolders {names}; move it, or set `split: fractions`"
+        )
     return SPLIT_NAMES[parts[0]]
 
 
@@ -404,4 +424,5 @@ def _format_notes(cuts: Iterable[Cut]) -> Iterator[str]:
     if stereo:
         yield f"{stereo} recordings have several channels; their mean is used"
     if len(rates) > 1:
-        yield f"sampling rates differ ({', '.join(f'{n} at {rate} Hz' for rate, n in rates.most_common())}); loading converts"
+        found = ", ".join(f"{count} at {rate} Hz" for rate, count in rates.most_common())
+        yield f"sampling rates differ ({found}); loading converts"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from lhotse import CutSet
+from lhotse import CutSet, SupervisionSet
 from lhotse.recipes.yesno import prepare_yesno
+from lhotse.utils import fastcopy
 
 from speechkit.data.corpora.base import Corpus, audio_errors, cuts_of_manifests, first_missing, sorted_cuts
 from speechkit.data.corpora.download import Archive, download_and_extract
@@ -46,7 +47,7 @@ class YesNo(Corpus, name="yesno"):
         with audio_errors():
             parts = prepare_yesno(self.require(corpus_dir) / "waves_yesno")
         for part in parts.values():
-            part["supervisions"] = part["supervisions"].map(lambda sup: sup.with_speaker("yesno"))
+            part["supervisions"] = SupervisionSet(fastcopy(s, speaker="yesno") for s in part["supervisions"])
         train, test = (cuts_of_manifests(parts[name]) for name in ("train", "test"))
         if self.config.split == "halves":
             cuts = sorted([*train, *test], key=lambda cut: cut.id)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from speechkit.report.chart import Chart, Mark
-from speechkit.report.curve import Curve, digits, point_curve, step_curve
+from speechkit.report.curve import point_curve, step_curve
 from speechkit.report.html import Html, details, h, join, table
+from speechkit.report.numbers import digits, plural, span, thousands
 from speechkit.report.train_log import Track, TrainLog
 
 MAX_EVENTS = 60
 MAX_CUTS = 12
 ERROR_RATES = ("wer", "cer")  # validation metrics in per cent, drawn in one plot
+TIMES = (("whole step", "seconds"), ("waiting for data", "waited"))
 
 
 def training_section(log: TrainLog) -> Html:
@@ -41,15 +42,14 @@ def training_facts(log: TrainLog) -> list[tuple[str, Any]]:
     total = next((e["total_steps"] for e in reversed(log.events) if e.get("total_steps")), None)
     facts: list[tuple[str, Any]] = [("State", status(log))]
     if len(steps):
-        done = f"{int(steps['step'][-1]):,}".replace(",", "\u202f")
-        of = f" of {total:,}".replace(",", "\u202f") if total else ""
-        facts += [("Steps", done + of), ("Epochs", int(np.nanmax(steps["epoch"])) + 1)]
+        of = f" of {thousands(total)}" if total else ""
+        facts += [("Steps", thousands(int(steps["step"][-1])) + of), ("Epochs", int(np.nanmax(steps["epoch"])) + 1)]
     if np.isfinite(seconds).any():
         facts.append(("Time in steps", span(float(np.nansum(seconds)))))
     if np.isfinite(audio).any():
         facts.append(("Audio heard", span(float(np.nansum(audio)))))
     if np.isfinite(speed(steps)).any():
-        facts.append(("Speed, median", f"{digits(float(np.nanmedian(speed(steps))))} × real time"))
+        facts.append(("× real time", digits(float(np.nanmedian(speed(steps))))))
     if np.isfinite(waiting := np.nansum(steps["waited"]) / max(np.nansum(seconds), 1e-9)) and "waited" in steps.columns:
         facts.append(("Waiting for data", f"{100 * waiting:.1f} %"))
     if np.isfinite(steps["padding"]).any():
@@ -64,20 +64,18 @@ def status(log: TrainLog) -> str:
         return "finished"
     if event == "stop":
         return f"stopped by {log.last.get('signal', 'a signal')}"
-    return f"not ended (last row: step {log.last['step']})"
-
-
-def span(seconds: float) -> str:
-    """A duration as people say it."""
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    return "not ended"
 
 
 def speed(steps: Track) -> np.ndarray:
     """(N,) seconds of audio per second."""
     seconds = steps["seconds"]
     return np.divide(steps["audio_seconds"], seconds, out=np.full(len(steps), np.nan), where=seconds > 0)
+
+
+def moment(row: dict[str, Any]) -> str:
+    """The time of a row, without its ``T`` and time zone."""
+    return str(row.get("time", "–")).replace("T", " ")[:19]
 
 
 # --- curves -------------------------------------------------------------------------------------------------------
@@ -94,13 +92,16 @@ def charts(log: TrainLog) -> list[Chart]:
     rates = [point_curve(name.upper(), at, valids[name]) for name in ERROR_RATES if name in valids.columns]
     others = [name for name in valids.names() if name not in (*ERROR_RATES, "loss", "seconds")]
     learning = [step_curve(_network(name), x, steps[name], smooth=False) for name in steps.names() if name.split("/")[0] == "lr"]
+    norms = [step_curve("norm", x, steps["grad_norm"], geometric=True)]
+    times = [step_curve(name, x, steps[key]) for name, key in TIMES if key in steps.columns]
     return [
         Chart("Loss", "nats per utterance", losses, marks=marks, can_log=True),
-        Chart("Validation error rates", "% of words or characters", rates, marks=marks, zero=True, suffix=" %"),
+        Chart("Validation error rate", "%", rates, marks=marks, zero=True, suffix=" %"),
         *[Chart(f"Validation {name}", "", [point_curve(name, at, valids[name])], marks=marks) for name in others],
         Chart("Learning rate", "", learning, marks=marks, zero=True),
-        Chart("Gradient norm", "before clipping", [step_curve("norm", x, steps["grad_norm"])], marks=marks, can_log=True),
+        Chart("Gradient norm", "before clipping", norms, marks=marks, can_log=True),
         Chart("Speed", "seconds of audio per second", [step_curve("speed", x, speed(steps))], marks=marks, zero=True),
+        Chart("Time per step", "seconds", times, marks=marks, zero=True),
     ]
 
 
@@ -113,7 +114,7 @@ def _marks(log: TrainLog) -> list[Mark]:
     resumes = [Mark(e["step"], "line", f"resumed at step {e['step']}") for e in log.events if e["event"] == "resume"]
     skips = {e["step"]: e for e in log.events if e["event"] == "skip"}
     shown = list(skips.values())[:MAX_EVENTS]
-    return resumes + [Mark(e["step"], "tick", f"step {e['step']} skipped: {e.get('reason', '')}") for e in shown]
+    return resumes + [Mark(e["step"], "tick", f"step {e['step']}: {e.get('reason', '')}") for e in shown]
 
 
 def _validations(valids: Track) -> Html | None:
@@ -124,10 +125,10 @@ def _validations(valids: Track) -> Html | None:
     head = ["epoch", "step", *names]
     columns = [valids[name] for name in names]
     rows = [
-        [int(epoch) + 1 if epoch == epoch else "–", int(step), *(digits(c[i]) for c in columns)]
+        [int(epoch) + 1 if epoch == epoch else "–", int(step), *(f"{c[i]:.3f}" for c in columns)]
         for i, (epoch, step) in enumerate(zip(valids["epoch"], valids["step"]))
     ]
-    return details(f"All {len(valids)} validations", table(head, rows, range(len(head)), "Validations"))
+    return details(f"All values of {plural(len(valids), 'validation')}", table(head, rows, range(len(head)), "Validations"))
 
 
 # --- events -------------------------------------------------------------------------------------------------------
@@ -138,19 +139,16 @@ def _events(log: TrainLog) -> Html | None:
     if not log.events:
         return None
     shown = log.events if len(log.events) <= MAX_EVENTS else log.events[: MAX_EVENTS // 2] + log.events[-MAX_EVENTS // 2 :]
-    rows = [[_when(e), int(e["step"]), h("span", e["event"], class_=f"tag {_tone(e)}"), _what(e)] for e in shown]
+    rows = [[_when(e), e["step"], h("span", e["event"], class_=f"tag {_tone(e)}"), h("div", _what(e), class_="what")] for e in shown]
     note = None
     if len(shown) < len(log.events):
-        note = h("p", f"{len(log.events) - len(shown)} events in the middle are left out; train.jsonl has all.", class_="note")
+        note = h("p", f"{plural(len(log.events) - len(shown), 'event')} in the middle left out; train.jsonl has all.", class_="note")
     body = table(["time", "step", "event", ""], rows, [1], "Events of the training")
     return join([h("h3", "Events"), body, note])
 
 
-def _when(event: dict[str, Any]) -> str:
-    try:
-        return datetime.fromisoformat(event["time"]).strftime("%Y-%m-%d %H:%M:%S")
-    except (KeyError, TypeError, ValueError):  # a row without a time, or with one in another form
-        return str(event.get("time", "–"))
+def _when(event: dict[str, Any]) -> Html:
+    return h("time", moment(event))
 
 
 def _tone(event: dict[str, Any]) -> str:
@@ -162,7 +160,7 @@ def _what(event: dict[str, Any]) -> Html:
     known = {"event", "step", "epoch", "time", "reason", "cuts", "repeated", "total_steps", "signal"}
     parts = [event.get("reason"), event.get("signal"), f"of {event['total_steps']} steps" if "total_steps" in event else None]
     if event.get("repeated"):
-        parts.append(f"{event['repeated']} steps after the checkpoint are done again")
+        parts.append(f"{plural(event['repeated'], 'step')} after the checkpoint done again")
     parts += [f"{key} {value}" for key, value in event.items() if key not in known]
     text = join([part for part in parts if part], "; ")
     cuts = [h("code", cut) for cut in event.get("cuts") or []]

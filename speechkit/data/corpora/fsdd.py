@@ -1,0 +1,184 @@
+"""FSDD, the Free Spoken Digit Dataset: six speakers, ten English digits, fifty takes of each; or strings of digits from it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import soundfile
+from lhotse import CutSet, Recording
+from lhotse.cut import Cut
+from lhotse.utils import fastcopy
+from pydantic import Field
+
+from speechkit.data.corpora.base import Corpus, make_cut, read_recording, read_recordings, sorted_cuts
+from speechkit.data.corpora.download import Archive, download_and_extract
+from speechkit.data.corpora.noise import KINDS, NoiseKind, make_noise
+from speechkit.utils.files import atomic_path
+
+# GitHub packs this archive on demand and publishes no checksum; the size of every file in it is checked by its CRC.
+ARCHIVE = Archive("https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.tar.gz", strip=1)
+
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+NUM_TEST_TAKES = 5
+SPLITS = ("train", "dev", "test")
+_NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[a-z]+)_(?P<take>\d+)")
+_NOISE_RATE, _NOISE_SECONDS, _NUM_NOISES = 8000, 10, 3
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class Fsdd(Corpus, name="fsdd"):
+    """3000 clips of one spoken digit, 8 kHz; the text is the digit's word.
+
+    Splits, by the number at the end of a clip's name (its take, 0 to 49):
+
+    * ``official``: takes 0 to 4 test (300 clips), the others train, of which takes 5 and 6 become dev (120 clips).
+    * ``leave_one_out``: all 500 clips of ``held_out`` test; the other speakers train, but for their takes 5 and 6 (dev).
+
+    With ``connected``, each split becomes strings of three to seven digits by one speaker with pauses and background
+    noise. They are mixed by Lhotse when they are loaded; nothing but a little noise is written. A string holds clips of
+    its own split only.
+    """
+
+    class Config(Corpus.Config):
+        """Which split; single digits or strings of digits."""
+
+        split: Literal["official", "leave_one_out"] = "official"
+        """By take, or by speaker."""
+
+        held_out: Literal["george", "jackson", "lucas", "nicolas", "theo", "yweweler"] = "theo"
+        """Test speaker of ``leave_one_out``."""
+
+        num_dev_takes: Annotated[int, Field(ge=0, le=40)] = 2
+        """Takes of each digit and speaker that go from train to dev; with 0 there is no dev split."""
+
+        connected: bool = False
+        """Strings of digits instead of single digits."""
+
+        num_train_strings: Count = 1500
+        """Strings in train."""
+
+        num_dev_strings: Count = 150
+        """Strings in dev."""
+
+        num_test_strings: Count = 300
+        """Strings in test."""
+
+        max_pause: Annotated[float, Field(ge=0)] = 0.4
+        """Seconds; a pause before, between and after digits lasts 0 to this."""
+
+        min_snr: float = 10.0
+        """dB; the lowest ratio of the first digit to the noise of a string."""
+
+        max_snr: float = 30.0
+        """dB; the highest."""
+
+        noise_dir: str | None = None
+        """Folder for the noise recordings that strings are mixed with, written once, four megabytes; null means
+        ``$XDG_CACHE_HOME/speechkit/noise`` (``~/.cache/...``), because the corpus folder may be read-only."""
+
+        seed: Count = 0
+        """Of the strings."""
+
+    def __init__(self, config: Config) -> None:
+        if config.min_snr > config.max_snr:
+            raise ValueError(f"corpus.min_snr: expected at most max_snr = {config.max_snr}, got {config.min_snr}; swap them")
+        super().__init__(config)
+
+    def missing(self, corpus_dir: Path) -> str | None:
+        folder = Path(corpus_dir) / "recordings"
+        count = len(list(folder.glob("*.wav")))
+        return None if count == 3000 else f"{folder}: expected the 3000 wav files of FSDD v1.0.10, got {count}"
+
+    def download(self, target_dir: Path) -> Path:
+        download_and_extract(ARCHIVE, target_dir)
+        return Path(target_dir)
+
+    def prepare(self, corpus_dir: Path) -> dict[str, CutSet]:
+        folder = self.require(corpus_dir) / "recordings"
+        clips: dict[str, list[Cut]] = {split: [] for split in SPLITS}
+        for recording in read_recordings({path.stem: path for path in sorted(folder.glob("*.wav"))}):
+            digit, speaker, take = _parse(recording.id)
+            clips[self._split_of(speaker, take)].append(make_cut(recording, WORDS[digit], speaker, language="en"))
+        splits = {name: cuts for name, cuts in clips.items() if cuts}
+        if self.config.connected:
+            splits = {name: self._strings(name, cuts) for name, cuts in splits.items()}
+        return {name: sorted_cuts(cuts) for name, cuts in splits.items()}
+
+    def _split_of(self, speaker: str, take: int) -> str:
+        held_out = self.config.split == "leave_one_out"
+        if speaker == self.config.held_out if held_out else take < NUM_TEST_TAKES:
+            return "test"
+        return "dev" if NUM_TEST_TAKES <= take < NUM_TEST_TAKES + self.config.num_dev_takes else "train"
+
+    # --- strings of digits
+
+    def _strings(self, split: str, clips: Iterable[Cut]) -> list[Cut]:
+        clips_of: dict[str, list[Cut]] = {}
+        for clip in clips:
+            clips_of.setdefault(clip.supervisions[0].speaker, []).append(clip)
+        rng = np.random.default_rng([self.config.seed, SPLITS.index(split)])
+        noises = self._noises(split)
+        count = getattr(self.config, f"num_{split}_strings")
+        return [self._string(f"{split}-{number:05d}", clips_of, noises, rng) for number in range(count)]
+
+    def _string(
+        self, string_id: str, clips_of: dict[str, list[Cut]], noises: list[Recording], rng: np.random.Generator
+    ) -> Cut:
+        """One speaker's digits with pauses, under noise, as one cut with one supervision."""
+        speakers = sorted(clips_of)
+        clips = clips_of[speakers[rng.integers(len(speakers))]]
+        picked = [clips[i] for i in rng.choice(len(clips), rng.integers(3, 8), replace=False)]
+        pauses = rng.uniform(0, self.config.max_pause, len(picked) + 1)
+        string = _join(picked, pauses)
+        noise = noises[rng.integers(len(noises))].to_cut()
+        offset = rng.uniform(0, max(noise.duration - string.duration, 0))
+        noise = noise.truncate(offset=offset, duration=min(string.duration, noise.duration))
+        snr = rng.uniform(self.config.min_snr, self.config.max_snr)
+        return _with_one_supervision(string.mix(noise, snr=round(snr, 2)), string_id)
+
+    def _noises(self, split: str) -> list[Recording]:
+        """The split's own noise recordings, written first if they are not there yet; the same everywhere."""
+        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        folder = Path(self.config.noise_dir or f"{cache}/speechkit/noise").expanduser().absolute()
+        takes = [(kind, SPLITS.index(split), take) for kind in KINDS for take in range(_NUM_NOISES)]
+        return [_noise(folder / f"{kind}-{split}-{take}.wav", kind, number, take) for kind, number, take in takes]
+
+
+def _parse(name: str) -> tuple[int, str, int]:
+    """Digit, speaker and take of ``7_theo_12``."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise ValueError(f"{name}.wav: expected a name like 7_theo_12.wav (digit, speaker, take); remove the file")
+    return int(match["digit"]), match["speaker"], int(match["take"])
+
+
+def _noise(path: Path, kind: NoiseKind, split_number: int, take: int) -> Recording:
+    if not path.exists():
+        rng = np.random.default_rng([KINDS.index(kind), split_number, take])
+        samples = make_noise(kind, _NOISE_SECONDS * _NOISE_RATE, _NOISE_RATE, rng)
+        with atomic_path(path) as partial:
+            soundfile.write(partial, 0.1 * samples, _NOISE_RATE, subtype="PCM_16")
+    return read_recording(path, path.stem)
+
+
+def _join(clips: list[Cut], pauses: Iterable[float]) -> Cut:
+    """``clips`` one after the other, a pause before each and one at the end (seconds)."""
+    first, *rest = (round(float(pause), 3) for pause in pauses)
+    string = clips[0].pad(duration=clips[0].duration + first, direction="left", preserve_id=True)
+    for pause, clip in zip(rest, [*clips[1:], None]):
+        string = string.pad(duration=string.duration + pause, preserve_id=True)
+        string = string if clip is None else string.append(clip, preserve_id="left")
+    return string
+
+
+def _with_one_supervision(cut: Cut, string_id: str) -> Cut:
+    """Merge the supervisions of a mixed cut: one transcript from the first digit to the last, one id for both."""
+    merged = cut.merge_supervisions(merge_policy="keep_first").with_id(string_id)
+    # Lhotse hangs the merged supervision on the first clip, but counts its start from that of the whole cut.
+    return merged.map_supervisions(lambda sup: fastcopy(sup, id=string_id, recording_id=string_id, start=0.0))

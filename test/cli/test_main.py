@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from speechkit.cli.main import build_parser, import_file, main, verbs
+
+ROOT = Path(__file__).parents[2]
+
+
+def python(*args):
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, *args], env=env, capture_output=True, text=True)
+
+
+def test_help_lists_every_verb_and_imports_nothing_heavy():
+    done = python("-c", "import sys\nfrom speechkit.cli.main import main\ntry: main(['--help'])\nfinally: print(sorted(sys.modules))")
+    assert all(f"    {verb}" in done.stdout for verb in verbs())
+    assert not any(f"'{name}'" in done.stdout for name in ("torch", "lhotse", "numpy", "pydantic"))
+
+
+@pytest.mark.parametrize("verb", sorted(verbs()))
+def test_every_verb_explains_itself(verb, capsys):
+    with pytest.raises(SystemExit) as stop:
+        build_parser().parse_args([verb, "--help"])
+    text = capsys.readouterr().out
+    assert stop.value.code == 0 and f"speechkit {verb} " in text and "--import" in text
+
+
+def test_a_mistyped_verb_gets_a_suggestion(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["trian"])
+    assert stop.value.code == 2 and "did you mean 'train'?" in capsys.readouterr().err
+
+
+def test_a_users_mistake_is_one_line_and_exit_code_1(tmp_path, capsys):
+    assert main(["average", str(tmp_path / "nowhere")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("speechkit average: error: ") and error.count("\n") == 1
+
+
+def test_the_traceback_is_there_for_those_who_want_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPEECHKIT_TRACEBACK", "1")
+    with pytest.raises(ValueError, match="train first"):
+        main(["average", str(tmp_path)])
+
+
+def test_ctrl_c_outside_of_training_is_no_traceback(monkeypatch, capsys):
+    def interrupted(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("speechkit.cli.average.run", interrupted)
+    assert main(["average", "x"]) == 130 and "interrupted" in capsys.readouterr().err
+
+
+def test_parts_of_ones_own_are_registered_by_importing_their_file(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from speechkit.train.schedule import Schedule\n"
+        "class Mine(Schedule, name='mine'):\n"
+        "    def factor(self, step, epoch):\n        return 0.5\n"
+    )
+    from speechkit.train.schedule import Schedule
+
+    try:
+        import_file(str(tmp_path / "mine.py"))
+        assert Schedule.registry["mine"].Config().build(total_steps=1).factor(1, 0.0) == 0.5
+    finally:
+        Schedule.registry.pop("mine", None)
+    with pytest.raises(ValueError, match="expected a Python file"):
+        import_file(str(tmp_path / "nothere.py"))
+
+
+def test_python_dash_m_works():
+    assert "speechkit 0." in python("-m", "speechkit", "--version").stdout

@@ -1,0 +1,197 @@
+"""CTC prefix beam search against enumeration of all paths, a plain beam over dictionaries, and published results."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import defaultdict
+
+import pytest
+import torch
+
+from speechkit.config import ConfigError, validate
+from speechkit.decode.ctc_greedy import CtcGreedySearch
+from speechkit.decode.ctc_prefix_beam import CtcPrefixBeamSearch
+from speechkit.objectives.ctc import CtcObjective
+
+
+def search(probs, beam_size=1000, nbest=None, blank_id=0, min_token_prob=0.0):
+    """Hypotheses of one utterance given as probabilities (S, V)."""
+    config = CtcPrefixBeamSearch.Config(beam_size=beam_size, nbest=nbest or beam_size, min_token_prob=min_token_prob)
+    return config.build(blank_id=blank_id)(probs.log().unsqueeze(0), torch.tensor([len(probs)]))[0]
+
+
+def random_probs(num_frames, vocab_size, seed, scale=1.0):
+    generator = torch.Generator().manual_seed(seed)
+    return (scale * torch.randn(num_frames, vocab_size, generator=generator, dtype=torch.float64)).softmax(-1)
+
+
+def probability_of_all(probs, blank_id=0):
+    """Each spelling's probability, by enumeration of all paths."""
+    found = defaultdict(float)
+    for path in itertools.product(range(probs.shape[1]), repeat=len(probs)):
+        spelled = tuple(token for token, _ in itertools.groupby(path) if token != blank_id)
+        found[spelled] += math.prod(probs[t, k].item() for t, k in enumerate(path))
+    return dict(found)
+
+
+def plain_beam(probs, beam_size):
+    """The same search as a textbook writes it: all tokens, prefixes as keys, plain probabilities."""
+    beam = {(): (1.0, 0.0)}
+    for frame in probs.tolist():
+        grown = defaultdict(lambda: [0.0, 0.0])
+        for prefix, (ending_blank, ending_token) in beam.items():
+            grown[prefix][0] += (ending_blank + ending_token) * frame[0]
+            for token in range(1, len(frame)):
+                if prefix and token == prefix[-1]:
+                    grown[prefix][1] += ending_token * frame[token]
+                    grown[prefix + (token,)][1] += ending_blank * frame[token]
+                else:
+                    grown[prefix + (token,)][1] += (ending_blank + ending_token) * frame[token]
+        beam = dict(sorted(grown.items(), key=lambda item: -sum(item[1]))[:beam_size])
+    return {prefix: sum(mass) for prefix, mass in beam.items() if sum(mass) > 0}
+
+
+# --- exactness ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("blank_id", [0, 2])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_wide_beam_finds_every_spelling_with_its_exact_probability(seed, blank_id):
+    probs = random_probs(5, 3, seed)
+    hypotheses = search(probs, blank_id=blank_id)
+    found = {tuple(h.tokens): math.exp(h.score) for h in hypotheses}
+    assert found == pytest.approx(probability_of_all(probs, blank_id), rel=1e-10)
+    assert sum(found.values()) == pytest.approx(1.0, abs=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_wide_beam_finds_the_exhaustive_maximum(seed):
+    probs = random_probs(5, 4, seed)
+    exact = probability_of_all(probs)
+    best = search(probs, nbest=1)[0]
+    assert tuple(best.tokens) == max(exact, key=exact.__getitem__)
+    assert best.scores == {"ctc": best.score}
+
+
+@pytest.mark.parametrize("beam_size", [1, 2, 3, 7])
+@pytest.mark.parametrize(("num_frames", "vocab_size"), [(13, 3), (11, 23)])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_narrow_beam_equals_the_textbook(seed, num_frames, vocab_size, beam_size):
+    # Few tokens: prefixes often leave the beam and come back. Many: not all of them are looked at.
+    probs = random_probs(num_frames, vocab_size, seed)
+    found = {tuple(h.tokens): math.exp(h.score) for h in search(probs, beam_size)}
+    assert found == pytest.approx(plain_beam(probs, beam_size), rel=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_score_exceeds_the_exact_likelihood(seed):
+    probs = random_probs(29, 5, seed)
+    objective = CtcObjective.Config().build(vocab_size=5)
+    for hypothesis in search(probs, beam_size=4):
+        tokens = torch.tensor([hypothesis.tokens])
+        lens, token_lens = torch.tensor([29]), torch.tensor([tokens.shape[1]])
+        exact = -objective(lambda log_probs: log_probs, probs.log().unsqueeze(0), lens, tokens, token_lens).item()
+        assert hypothesis.score <= exact + 1e-9
+
+
+# --- published results --------------------------------------------------------------------------------------------
+
+# wenet-e2e/wenet, runtime/core/test/ctc_prefix_beam_search_test.cc
+WENET = torch.tensor([[0.25, 0.40, 0.35], [0.40, 0.35, 0.25], [0.10, 0.50, 0.40]], dtype=torch.float64)
+# parlance/ctcdecode, tests/test_decode.py: blank last
+LETTERS = "' abcd"
+CTCDECODE = [
+    """0.06390443 0.21124858 0.27323887 0.06870235 0.0361254  0.18184413 0.16493624
+       0.03309247 0.22866108 0.24390638 0.09699597 0.31895462 0.0094893  0.06890021
+       0.218104   0.19992557 0.18245131 0.08503348 0.14903535 0.08424043 0.08120984
+       0.12094152 0.19162472 0.01473646 0.28045061 0.24246305 0.05206269 0.09772094
+       0.1333387  0.00550838 0.00301669 0.21745861 0.20803985 0.41317442 0.01946335
+       0.16468227 0.1980699  0.1906545  0.18963251 0.19860937 0.04377724 0.01457421""",
+    """0.08034842 0.22671944 0.05799633 0.36814645 0.11307441 0.04468023 0.10903471
+       0.09742457 0.12959763 0.09435383 0.21889204 0.15113123 0.10219457 0.20640612
+       0.45033529 0.09091417 0.15333208 0.07939558 0.08649316 0.12298585 0.01654384
+       0.02512238 0.22079203 0.19664364 0.11906379 0.07816055 0.22538587 0.13483174
+       0.17928453 0.06065261 0.41153005 0.1172041  0.11880313 0.07113197 0.04139363
+       0.15882358 0.1235788  0.23376776 0.20510435 0.00279306 0.05294827 0.22298418""",
+]
+
+
+def ctcdecode_probs(index):
+    return torch.tensor([float(number) for number in CTCDECODE[index].split()], dtype=torch.float64).view(6, 7)
+
+
+def spell(hypothesis):
+    return "".join(LETTERS[token] for token in hypothesis.tokens)
+
+
+@pytest.mark.parametrize(
+    ("beam_size", "probabilities"), [(3, [0.2185, 0.1550, 0.1525]), (100, [0.2185, 0.2050, 0.2025])]
+)
+def test_published_three_best_of_wenet_pruned_and_exact(beam_size, probabilities):
+    hypotheses = search(WENET, beam_size, nbest=3)
+    assert [h.tokens for h in hypotheses] == [[2, 1], [1, 2], [1]]
+    assert [math.exp(h.score) for h in hypotheses] == pytest.approx(probabilities, rel=1e-10)
+    assert [h.token_times for h in hypotheses] == [[(0, 1), (2, 3)], [(0, 1), (2, 3)], [(0, 3)]]
+    assert hypotheses[0].confidences == pytest.approx([0.35, 0.5]) and hypotheses[2].confidences == pytest.approx([0.5])
+
+
+@pytest.mark.parametrize(("index", "greedy", "best"), [(0, "ac'bdc", "acb"), (1, "b'da", "b'a")])
+def test_published_result_of_ctcdecode(index, greedy, best):
+    # Its own beam of 20 gives "acdc" for the first, which is not the likeliest; enumeration confirms "acb".
+    probs = ctcdecode_probs(index)
+    path = CtcGreedySearch.Config().build(blank_id=6)(probs.log().unsqueeze(0), torch.tensor([6]))[0][0]
+    assert spell(path) == greedy
+    found = search(probs, nbest=1, blank_id=6)[0]
+    exact = probability_of_all(probs, blank_id=6)
+    assert spell(found) == best and tuple(found.tokens) == max(exact, key=exact.__getitem__)
+
+
+# --- beam 1 and greedy --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_beam_of_one_equals_greedy_where_every_frame_has_a_token_of_three_quarters(seed):
+    probs = random_probs(31, 4, seed) * 0.25
+    best = torch.randint(4, (31,), generator=torch.Generator().manual_seed(seed))
+    probs += 0.75 * torch.nn.functional.one_hot(best, 4)
+    greedy = CtcGreedySearch.Config().build()(probs.log().unsqueeze(0), torch.tensor([31]))[0][0]
+    found = search(probs, beam_size=1)[0]
+    assert found.tokens == greedy.tokens and found.token_times == greedy.token_times
+    assert found.score >= greedy.score
+
+
+def test_in_general_a_beam_of_one_is_not_greedy():
+    greedy = CtcGreedySearch.Config().build()(WENET.log().unsqueeze(0), torch.tensor([3]))[0][0]
+    assert greedy.tokens == [1, 1]
+    assert search(WENET, beam_size=1)[0].tokens == [1, 2]
+
+
+# --- options ------------------------------------------------------------------------------------------------------
+
+
+def test_fewer_hypotheses_are_returned_where_fewer_exist():
+    assert sorted(h.tokens for h in search(random_probs(1, 3, seed=0), beam_size=7)) == [[], [1], [2]]
+
+
+def test_the_n_best_are_the_first_of_the_beam():
+    probs = random_probs(9, 4, seed=0)
+    assert search(probs, beam_size=7, nbest=3) == search(probs, beam_size=7)[:3]
+
+
+def test_an_unlikely_token_starts_no_prefix_but_counts_for_those_there_are():
+    probs = torch.tensor([[0.50, 0.30, 0.20], [0.30, 0.15, 0.55]], dtype=torch.float64)
+    found = {tuple(h.tokens): math.exp(h.score) for h in search(probs, min_token_prob=0.25)}
+    # Frame 0 starts no (2), frame 1 no (2, 1) and no (1, 1); but (1) is there already, so its paths all count.
+    expected = {(): 0.5 * 0.3, (1,): 0.3 * (0.3 + 0.15) + 0.5 * 0.15, (2,): 0.5 * 0.55, (1, 2): 0.3 * 0.55}
+    assert found == pytest.approx(expected, rel=1e-10)
+
+
+def test_the_best_token_of_a_frame_is_never_unlikely():
+    probs = torch.tensor([[0.0, 0.4, 0.35, 0.25]], dtype=torch.float64)
+    assert [h.tokens for h in search(probs, min_token_prob=0.5)] == [[1]]
+
+
+def test_more_hypotheses_than_the_beam_holds_are_an_error():
+    with pytest.raises(ConfigError, match="nbest: expected at most beam_size = 3, got 4"):
+        validate(CtcPrefixBeamSearch.Config, {"name": "ctc_prefix_beam", "beam_size": 3, "nbest": 4})

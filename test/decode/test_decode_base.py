@@ -1,0 +1,95 @@
+"""What every registered search must do; a new one is tested by being there."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+import speechkit.decode  # noqa: F401 - registers them
+from speechkit.decode.base import Search
+
+V = 5
+LENS = torch.tensor([17, 11, 0])
+
+every_search = pytest.mark.parametrize("name", sorted(Search.registry))
+
+
+def build(name):
+    return Search.registry[name].Config().build(blank_id=0)
+
+
+def batch():
+    torch.manual_seed(2)
+    return (3 * torch.randn(3, 17, V, dtype=torch.float64)).log_softmax(-1)
+
+
+@every_search
+def test_an_utterance_in_a_batch_is_searched_as_if_alone_whatever_the_padding_holds(name):
+    search, log_probs = build(name), batch()
+    for b in range(3):
+        log_probs[b, LENS[b] :] = math.nan
+    together = search(log_probs, LENS)
+    assert together == [search(log_probs[b : b + 1, : LENS[b]], LENS[b : b + 1])[0] for b in range(3)]
+
+
+@every_search
+def test_hypotheses_are_ranked_distinct_and_free_of_blanks(name):
+    for hypotheses in build(name)(batch(), LENS):
+        assert hypotheses
+        scores = [hypothesis.score for hypothesis in hypotheses]
+        assert scores == sorted(scores, reverse=True) and all(math.isfinite(score) for score in scores)
+        sequences = [tuple(hypothesis.tokens) for hypothesis in hypotheses]
+        assert len(set(sequences)) == len(sequences)
+        assert all(0 < token < V and isinstance(token, int) for sequence in sequences for token in sequence)
+
+
+@every_search
+def test_each_token_has_a_span_of_frames_behind_the_one_before_and_a_confidence(name):
+    for hypotheses, length in zip(build(name)(batch(), LENS), LENS.tolist()):
+        for hypothesis in hypotheses:
+            assert len(hypothesis.tokens) == len(hypothesis.token_times) == len(hypothesis.confidences)
+            borders = [frame for span in hypothesis.token_times for frame in span]
+            assert borders == sorted(borders) and all(first < last for first, last in hypothesis.token_times)
+            assert all(0 <= frame <= length for frame in borders)
+            assert all(0.0 <= confidence <= 1.0 for confidence in hypothesis.confidences)
+
+
+@every_search
+def test_certain_frames_are_spelled_out(name):
+    probs = torch.nn.functional.one_hot(torch.tensor([[0, 3, 3, 0, 3, 1, 1, 1, 0, 0, 4]]), V)
+    (hypotheses,) = build(name)(probs.log(), torch.tensor([11]))
+    assert len(hypotheses) == 1
+    assert hypotheses[0].tokens == [3, 3, 1, 4] and hypotheses[0].score == 0.0
+    assert hypotheses[0].token_times == [(1, 3), (4, 5), (5, 8), (10, 11)]
+    assert hypotheses[0].confidences == [1.0, 1.0, 1.0, 1.0]
+
+
+@every_search
+def test_silence_and_no_frames_at_all_give_the_empty_hypothesis(name):
+    silence = torch.tensor([[[0.99, 0.01]] * 7]).log()
+    for length in (7, 0):
+        best = build(name)(silence, torch.tensor([length]))[0][0]
+        assert (best.tokens, best.token_times, best.confidences) == ([], [], [])
+        assert best.score == pytest.approx(length * math.log(0.99), rel=1e-6)
+
+
+@every_search
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_all_float_types_are_searched_with_and_without_gradient(name, dtype):
+    log_probs = batch().to(dtype)
+    with_gradient = build(name)(log_probs.clone().requires_grad_(), LENS)
+    assert with_gradient == build(name)(log_probs.double(), LENS)
+
+
+@every_search
+@pytest.mark.parametrize("wrong", [2.5, math.nan])
+def test_what_are_no_log_probabilities_is_an_error_that_names_the_utterance(name, wrong):
+    log_probs = batch()
+    log_probs[1, 3, 2] = wrong
+    with pytest.raises(ValueError, match=rf"utterance 1 of the batch: .* got .*{wrong}; apply log_softmax"):
+        build(name)(log_probs, LENS)
+    log_probs[1, 3] = -math.inf
+    with pytest.raises(ValueError, match="utterance 1 of the batch"):
+        build(name)(log_probs, LENS)

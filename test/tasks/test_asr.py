@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+import tiny
+import torch
+
+from speechkit.config import ConfigError
+from speechkit.tasks.asr import AsrTask, ctc_name, get_tokenizer
+from speechkit.tasks.base import load_config
+
+
+@pytest.fixture
+def task(tmp_path):
+    config = load_config(tiny.write_corpus(tmp_path))
+    return AsrTask(config, get_tokenizer(config), torch.device("cpu"))
+
+
+def test_it_yields_one_loss_per_utterance_and_objective(task):
+    batch = next(task.batches().epoch(0, 0))
+    ((network, losses),) = task.losses(batch)
+    assert network == "model" and losses["ctc"].shape == (len(batch),) and losses["ctc"].isfinite().all()
+
+
+def test_global_statistics_normalise_the_training_features(task):
+    task.fit_cmvn()
+    feats = torch.cat([f for batch in task.batches().epoch(0, 0) for f in task._features(batch)])
+    normalised = task.model.cmvn(feats[None], torch.tensor([len(feats)]))[0]
+    torch.testing.assert_close(normalised.mean(0), torch.zeros(23), atol=1e-3, rtol=0)
+    torch.testing.assert_close(normalised.std(0), torch.ones(23), atol=1e-2, rtol=0)
+
+
+def test_validation_gives_loss_and_error_rates_in_per_cent(task):
+    task.model.eval()
+    metrics = task.validate()
+    assert metrics.keys() == {"loss", "wer", "cer"} and metrics["loss"] > 0 and 0 <= metrics["wer"] <= 500
+
+
+def test_initial_weights_depend_on_the_seed_only(tmp_path):
+    config = load_config(tiny.write_corpus(tmp_path))
+    tokenizer, device = get_tokenizer(config), torch.device("cpu")
+    a, b = (AsrTask(config, tokenizer, device).model.state_dict() for _ in range(2))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    other = AsrTask(load_config(tmp_path / "conf.yaml", ["seed=4"]), tokenizer, device).model.state_dict()
+    assert any(not torch.equal(a[name], other[name]) for name in a)
+
+
+def test_a_token_outside_of_the_vocabulary_names_the_cut(task, tmp_path):
+    tiny.TONES["new"] = 900.0
+    try:
+        tiny.write_split(tmp_path / "data", "dev", 9, seed=5)
+    finally:
+        del tiny.TONES["new"]
+    with pytest.raises(ValueError, match=r"cut dev-\d: .*new"):
+        task.validate()
+
+
+def test_the_tokenizer_is_fitted_once(tmp_path, capsys):
+    config = load_config(tiny.write_corpus(tmp_path))
+    first = get_tokenizer(config)
+    assert "tokenizer: word with 5 tokens" in capsys.readouterr().err
+    assert get_tokenizer(config).tokens == first.tokens and capsys.readouterr().err == ""
+
+
+def test_a_config_without_ctc_cannot_be_searched_by_ctc(tmp_path):
+    config = load_config(tiny.write_corpus(tmp_path))
+    assert ctc_name(config) == "ctc"
+    with pytest.raises(ValueError, match="expected one of kind ctc"):
+        ctc_name(config.model_copy(update={"objectives": {}}))
+    with pytest.raises(ConfigError, match="no objective is called 'ctcc', did you mean 'ctc'"):
+        load_config(tmp_path / "conf.yaml", ["objectives.x.name=ctcc"])

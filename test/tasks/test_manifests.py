@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+import tiny
+
+from speechkit.tasks.base import load_config
+from speechkit.tasks.manifests import evaluation_sampler, manifest_dir, manifest_path, open_splits, tokenizer_dir
+
+
+def test_each_choice_of_a_corpus_has_its_own_folder(tmp_path):
+    conf = tiny.write_corpus(tmp_path)
+    plain = load_config(conf)
+    assert manifest_dir(plain) == tmp_path / "data"
+    official = load_config(conf, ["corpus=fsdd"])
+    assert manifest_dir(official).name == "default"
+    other = load_config(conf, ["corpus=fsdd", "corpus.connected=true"])
+    assert manifest_dir(other) == tmp_path / "data" / "connected-true"
+    assert manifest_path("x/y.jsonl.gz", other).as_posix() == "x/y.jsonl.gz"
+
+
+def test_a_tokenizer_is_keyed_by_its_options_and_the_training_text(tmp_path):
+    conf = tiny.write_corpus(tmp_path)
+    first = tokenizer_dir(load_config(conf))
+    assert first == tokenizer_dir(load_config(conf, ["encoder.dim=8"]))
+    assert first != tokenizer_dir(load_config(conf, ["tokenizer=char"]))
+    tiny.write_split(tmp_path / "data", "train", 4, seed=8)
+    assert first != tokenizer_dir(load_config(conf))
+
+
+def test_splits_are_read_one_after_the_other(tmp_path):
+    config = load_config(tiny.write_corpus(tmp_path))
+    ids = [cut.id for cut in open_splits(["dev", "test"], config)]
+    assert ids == [f"dev-{i}" for i in range(5)] + [f"test-{i}" for i in range(7)]
+
+
+def test_evaluation_leaves_nothing_out(tmp_path):
+    config = load_config(tiny.write_corpus(tmp_path), ["data.sampler.max_duration=0.6", "data.sampler.batch_duration=1"])
+    cuts = open_splits(["test"], config)
+    seen = [cut.id for batch in evaluation_sampler(config.data.sampler, cuts) for cut in batch]
+    assert sorted(seen) == [f"test-{i}" for i in range(7)]
+
+
+def test_a_missing_manifest_says_how_to_make_it(tmp_path):
+    config = load_config(tiny.write_corpus(tmp_path))
+    with pytest.raises(ValueError, match="nothere.jsonl.gz"):
+        list(open_splits(["nothere"], config))

@@ -1,0 +1,267 @@
+"""One training step of the Conformer against ESPnet's Conformer of the same shape, in lock-step.
+
+    python tools/bench/conformer_step.py --peer-python /path/to/espnet-venv/bin/python
+
+Each model lives in a process of its own and both get the same random batch. The parent lets them step in turn, never at
+the same time, so that a slow minute of the machine hits both; the figure to read is the median of the ratios of
+neighbouring steps. A step is zero_grad, forward, CTC, backward, clip, AdamW. FLOPs are counted on our model (multiply and
+add, forward and backward) and set against a large matrix product on the same machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+DIM, HEADS, FF_DIM, LAYERS, KERNEL, BINS, VOCAB, TOKENS, FRAMES = 256, 4, 2048, 12, 31, 80, 500, 40, 1000
+
+
+def main() -> int:
+    """Parse the command line; run as parent or as one of its workers."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--peer-python", default=sys.executable, help="interpreter that can import espnet2")
+    parser.add_argument("--steps", type=int, default=7, help="measured steps of each model and case")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=8, help="utterances of 10 s")
+    parser.add_argument("--cases", nargs="+", default=["float32", "bfloat16", "float32-ragged", "bfloat16-ragged"])
+    parser.add_argument("--json", type=Path, help="also write the result here")
+    parser.add_argument("--worker", choices=["ours", "peer"], help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    return work(args) if args.worker else compare(args)
+
+
+# --- the parent ----------------------------------------------------------------------------------------------------
+
+
+class Worker:
+    """A process that makes one step per request."""
+
+    def __init__(self, python: str, role: str, args: argparse.Namespace) -> None:
+        command = [python, __file__, "--worker", role, "--threads", str(args.threads), "--batch", str(args.batch)]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
+
+    def ask(self, request: str) -> dict:
+        """Send a line, wait for the answer; a worker that died says why."""
+        if self.process.poll() is None:
+            self.process.stdin.write(request + "\n")
+            self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise ChildProcessError(self.process.stderr.read().strip().splitlines()[-1])
+        return json.loads(answer)
+
+
+def compare(args: argparse.Namespace) -> int:
+    """Step both workers in turn for every case and print the table."""
+    ours, peer = Worker(sys.executable, "ours", args), Worker(args.peer_python, "peer", args)
+    parameters = {"ours": ours.ask("parameters")["parameters"]}
+    try:
+        parameters["peer"] = peer.ask("parameters")["parameters"]
+    except ChildProcessError as error:
+        print(f"peer: expected a Python that can import espnet2, got {args.peer_python}: {error}", file=sys.stderr)
+        print("pass --peer-python /path/to/a/venv/with/espnet/bin/python; timing our model alone", file=sys.stderr)
+        peer = None
+    print("parameters: " + ", ".join(f"{role} {count / 1e6:.2f} M" for role, count in parameters.items()))
+    result = {"parameters": parameters, "threads": args.threads, "batch": args.batch, "cases": {}}
+    for case in args.cases:
+        result["cases"][case] = row = run_case(case, ours, peer, args.steps)
+        print(describe(case, row), flush=True)
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=1) + "\n")
+    return 0
+
+
+def run_case(case: str, ours: Worker, peer: Worker | None, steps: int) -> dict:
+    """Medians over ``steps`` paired steps; ``bfloat16`` is set against the peer in both precisions."""
+    against = {} if peer is None else {"peer": case}
+    if peer is not None and case.startswith("bfloat16"):
+        against["peer_float32"] = case.replace("bfloat16", "float32")
+    rows = []
+    for index in range(steps + 1):
+        row = {"ours": ours.ask(case)} | {name: peer.ask(other) for name, other in against.items()}
+        if index:  # the first step of a case warms it up
+            rows.append(row)
+    peak = ours.ask(f"peak {case}")
+    flops = ours.ask(f"flops {case}")["flops"]
+    median = {name: statistics.median(row[name]["seconds"] for row in rows) for name in rows[0]}
+    return {
+        "seconds": median,
+        "cpu_seconds": {name: statistics.median(row[name]["cpu_seconds"] for row in rows) for name in rows[0]},
+        "speedup": {
+            name: statistics.median(row[name]["seconds"] / row["ours"]["seconds"] for row in rows) for name in against
+        },
+        "loss": {name: rows[-1][name]["loss"] for name in rows[0]},
+        "tflop_per_step": flops / 1e12,
+        "peak_gflops": peak["gflops"],
+        "share_of_peak": {name: flops / seconds / (peak["gflops"] * 1e9) for name, seconds in median.items()},
+    }
+
+
+def describe(case: str, row: dict) -> str:
+    """One case as text."""
+    lines = [f"{case}: {row['tflop_per_step']:.3f} TFLOP per step, matmul peak {row['peak_gflops']:.0f} GFLOP/s"]
+    for name, seconds in row["seconds"].items():
+        speedup = f"  ours is {row['speedup'][name]:.2f}x faster" if name in row["speedup"] else ""
+        lines.append(
+            f"  {name:12} {seconds:6.3f} s  cpu {row['cpu_seconds'][name]:6.2f} s"
+            f"  {row['share_of_peak'][name]:4.0%} of peak{speedup}"
+        )
+    return "\n".join(lines)
+
+
+# --- the workers ---------------------------------------------------------------------------------------------------
+
+
+def work(args: argparse.Namespace) -> int:
+    """Answer requests from the parent, one JSON line each."""
+    import torch
+
+    torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)
+    torch.manual_seed(0)
+    answers, sys.stdout = sys.stdout, sys.stderr  # libraries may print what they like
+    model, loss_of = ours() if args.worker == "ours" else peer()
+    step = make_step(model, loss_of, args.worker)
+    for line in sys.stdin:
+        request, _, case = line.strip().rpartition(" ")
+        if case == "parameters":
+            answer = {"parameters": sum(p.numel() for p in model.parameters())}
+        elif request == "peak":
+            answer = {"gflops": matmul_peak(case)}
+        elif request == "flops":
+            answer = {"flops": count_flops(lambda case=case: step(make_batch(args.batch, case), case))}
+        else:
+            answer = timed(step, make_batch(args.batch, case), case)
+        print(json.dumps(answer), file=answers, flush=True)
+    return 0
+
+
+def ours() -> tuple:
+    """Our Conformer and its CTC loss, defaults throughout."""
+    import torch
+
+    import speechkit.models.decoder
+    import speechkit.models.encoder
+
+    encoder = speechkit.models.encoder.conformer.Conformer.Config(
+        dim=DIM, num_layers=LAYERS, num_heads=HEADS, ff_dim=FF_DIM, kernel_size=KERNEL
+    ).build(in_dim=BINS)
+    decoder = speechkit.models.decoder.linear.Linear.Config().build(in_dim=DIM, vocab_size=VOCAB)
+
+    def loss_of(batch: dict) -> torch.Tensor:
+        encoder_out, lens = encoder(batch["feats"], batch["feat_lens"])
+        log_probs = decoder(encoder_out).transpose(0, 1)
+        loss = torch.nn.functional.ctc_loss(
+            log_probs, batch["tokens"], lens, batch["token_lens"], reduction="sum", zero_infinity=True
+        )
+        return loss / len(lens)
+
+    return torch.nn.ModuleList([encoder, decoder]), loss_of
+
+
+def peer() -> tuple:
+    """ESPnet's Conformer and CTC of the same shape, set as its recipes set them."""
+    import torch
+    from espnet2.asr.ctc import CTC
+    from espnet2.asr.encoder.conformer_encoder import ConformerEncoder
+
+    encoder = ConformerEncoder(
+        BINS,
+        output_size=DIM,
+        attention_heads=HEADS,
+        linear_units=FF_DIM,
+        num_blocks=LAYERS,
+        input_layer="conv2d",
+        macaron_style=True,
+        rel_pos_type="latest",
+        pos_enc_layer_type="rel_pos",
+        selfattention_layer_type="rel_selfattn",
+        use_cnn_module=True,
+        cnn_module_kernel=KERNEL,
+    )
+    ctc = CTC(odim=VOCAB, encoder_output_size=DIM, dropout_rate=0.1)
+
+    def loss_of(batch: dict) -> torch.Tensor:
+        encoder_out, lens, _ = encoder(batch["feats"], batch["feat_lens"])
+        return ctc(encoder_out, lens, batch["tokens"], batch["token_lens"])
+
+    return torch.nn.ModuleList([encoder, ctc]), loss_of
+
+
+def make_batch(size: int, case: str) -> dict:
+    """The same random batch in every process; ragged lengths spread over 60 ... 100 % of the longest."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    spread = torch.linspace(1.0, 0.6, size) if case.endswith("ragged") else torch.ones(size)
+    return {
+        "feats": torch.randn(size, FRAMES, BINS, generator=generator),
+        "feat_lens": (spread * FRAMES).long(),
+        "tokens": torch.randint(1, VOCAB, (size, TOKENS), generator=generator),
+        "token_lens": torch.full((size,), TOKENS),
+    }
+
+
+def make_step(model, loss_of: Callable, role: str) -> Callable:
+    """A training step; ours with the fused optimizer that our trainer uses, the peer's with the defaults that its has."""
+    import torch
+
+    options = {"fused": True} if role == "ours" else {}
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=1e-2, **options)
+
+    def step(batch: dict, case: str) -> float:
+        optimizer.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=case.startswith("bfloat16")):
+            loss = loss_of(batch)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def timed(step: Callable, batch: dict, case: str) -> dict:
+    """Wall-clock and CPU seconds of one step."""
+    before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+    loss = step(batch, case)
+    seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"seconds": seconds, "cpu_seconds": cpu, "loss": loss}
+
+
+def matmul_peak(case: str, size: int = 2048) -> float:
+    """GFLOP/s of a square matrix product in the precision of ``case``: the best of several."""
+    import torch
+
+    a = torch.randn(size, size, dtype=getattr(torch, case.split("-")[0]))
+    best = float("inf")
+    for _ in range(8):
+        start = time.perf_counter()
+        a @ a
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best / 1e9
+
+
+def count_flops(call: Callable) -> int:
+    """FLOPs of matrix products and convolutions, backward included."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

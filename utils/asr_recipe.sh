@@ -1,0 +1,96 @@
+# What all recognition recipes share, to be sourced by egs/<corpus>/asr/run.sh after it has set its options:
+#
+#   conf=conf/ctc.yaml; exp=exp/ctc
+#   source ".../utils/asr_recipe.sh"
+#   parse_recipe_options "$@"
+#   asr_stages
+#
+# Everything happens in the recipe's own folder: downloads/, data/ and exp/ are made there.
+
+set -euo pipefail
+script_file=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
+script_name=${SPEECHKIT_COMMAND:-$(printf %q "$0")}
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+source "$repository/utils/parse_options.sh"
+source "$repository/utils/stage.sh"
+
+stage=0
+stop_stage=99
+force=false
+option_help=(
+  [conf]="config of the experiment; key.sub=value changes it"
+  [exp]="folder of the experiment"
+  [stage]="first stage to run: 0 download, 1 manifests, 2 tokenizer, 4 train, 5 average and decode, 6 score and report"
+  [stop_stage]="last stage to run"
+  [force]="run stages again that are done"
+)
+
+# parse_recipe_options ARGUMENT...: the options of every recipe, those in the array `recipe_options`, and overrides.
+parse_recipe_options() {
+  parse_options conf exp stage stop_stage force "${recipe_options[@]}" -- "$@"
+  local venv=${SPEECHKIT_VENV:-$repository/.venv}
+  if [[ -d $venv/bin ]]; then PATH=$(cd "$venv/bin" && pwd):$PATH; fi
+  command -v speechkit >/dev/null || die "no speechkit in $venv; run $repository/run.sh setup first" 1
+  export PYTHONUNBUFFERED=1 # so that the screen and the log show lines when they happen, in their order
+  export COLUMNS
+  if [[ -t 1 ]]; then COLUMNS=$(tput cols 2>/dev/null || echo 100); else COLUMNS=${COLUMNS:-120}; fi
+  cd "$(dirname "$script_file")"
+}
+
+# asr_stages: from nothing to a scored recogniser in $exp, as $conf and `overrides` say.
+asr_stages() {
+  local changes=() search=() override keys corpus_key all_key features
+  for override in "${overrides[@]}"; do # a trained model can be searched in many ways: that changes decoding alone
+    if [[ $override =~ ^search[.=] ]]; then search+=("$override"); else changes+=("$override"); fi
+  done
+  keys=$(config_keys "$conf" "${changes[@]}")
+  read -r corpus_key all_key features <<<"$keys"
+  local data_log=data/log/${corpus_key:0:8} exp_log=$exp/log
+  stage_key=""
+
+  stage 0 "download" --log "$data_log" --key "$corpus_key" \
+    speechkit prepare "$conf" "${changes[@]}" --download-only
+  stage 1 "manifests" --log "$data_log" --key "$corpus_key" \
+    speechkit prepare "$conf" "${changes[@]}"
+  stage 2 "tokenizer" --log "$exp_log" --key "$all_key" \
+    speechkit tokenizer "$conf" "${changes[@]}"
+  if [[ $features == precomputed ]]; then
+    stage 2 "features" --log "$exp_log" --key "$all_key" \
+      speechkit features "$conf" "${changes[@]}"
+  fi
+  stage 4 "train" --log "$exp_log" --key "$all_key" \
+    speechkit train "$conf" "${changes[@]}" --exp "$exp"
+  stage 5 "average" --log "$exp_log" \
+    speechkit average "$exp"
+  stage 5 "decode" --log "$exp_log" \
+    speechkit decode "$exp" "${search[@]}"
+  stage 6 "score" --log "$exp_log" --show \
+    speechkit score "$exp"
+  stage 6 "report" --log "$exp_log" --show \
+    speechkit report "$exp"
+}
+
+# config_keys CONF CHANGE...: hashes of what the manifests depend on and of the whole config, and where features come from.
+config_keys() {
+  python - "$PWD" "$@" <<'PYTHON'
+import hashlib
+import json
+import sys
+
+from speechkit import config
+
+
+def digest(*values):
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+folder, path, *changes = sys.argv[1:]
+try:
+    raw = config.merge(config.read_yaml(path), config.parse_overrides(changes))
+except config.ConfigError as error:
+    sys.exit(f"error: {error}")
+data = raw.get("data") or {}
+# Manifests hold absolute paths of recordings, so a moved folder needs new ones.
+print(digest(folder, raw.get("corpus"), data.get("root")), digest(raw), data.get("features", "on_the_fly"))
+PYTHON
+}

@@ -1,0 +1,90 @@
+# Numbered stages that are skipped when they are done, to be sourced:
+#
+#   stage=0; stop_stage=99; force=false          # what utils/parse_options.sh may have changed
+#   stage 1 "manifests" --log data/log --key "$corpus_key" speechkit prepare conf/ctc.yaml
+#   stage 4 "train"     --log exp/ctc/log --input conf/ctc.yaml speechkit train conf/ctc.yaml --exp exp/ctc
+#
+# A stage runs when stage <= its number <= stop_stage, unless it is done: unless its mark LOG/<number>-<title>.done holds
+# its present key. The key is a hash of the stage's command (or of --key TEXT instead, where not all of the command
+# matters), of the content of its --input files and of the key of the stage before; so a changed config, override or
+# input runs this stage and all after it again. `force=true` runs it anyway. What it prints goes to the screen and to
+# LOG/<number>-<title>.log; with --show that log is printed again when the stage is skipped. When a stage fails, the
+# script ends with its exit code and says the first error, where the log is, and how to run the stage again.
+
+stage_key=""
+stage_running=""
+
+hash_text() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -c 1-64; }
+
+stage() {
+  local number=$1 title=$2 log=log key="" show=false inputs=()
+  shift 2
+  while [[ $1 == --* ]]; do
+    case $1 in
+      --show) show=true && shift && continue ;;
+      --log) log=$2 ;;
+      --key) key=$2 ;;
+      --input) inputs+=("$2") ;;
+      *) echo "stage $number: unknown option $1" >&2 && exit 2 ;;
+    esac
+    shift 2
+  done
+  log=$log/$number-${title//[^A-Za-z0-9]/-}
+  stage_key=$({
+    printf '%s\0' "$stage_key" "$number" "$title"
+    if [[ -n $key ]]; then printf '%s\0' "$key"; else printf '%s\0' "$@"; fi
+    ((${#inputs[@]} == 0)) || cat "${inputs[@]}"
+  } | hash_text)
+  ((stage <= number && number <= stop_stage)) || return 0
+  if [[ $force == false && -f $log.done && $(<"$log.done") == "$stage_key" ]]; then
+    echo "== stage $number: $title: done before"
+    if [[ $show == true && -f $log.log ]]; then cat "$log.log"; fi
+    return 0
+  fi
+  run_stage "$number" "$title" "$log" "$@"
+  echo "$stage_key" >"$log.done.partial" && mv "$log.done.partial" "$log.done"
+}
+
+run_stage() {
+  local number=$1 title=$2 log=$3 status=0 started=$SECONDS
+  shift 3
+  echo "== stage $number: $title"
+  mkdir -p "$(dirname "$log")"
+  rm -f "$log.done"
+  stage_running=$number
+  # tee -i: on Ctrl-C the command still has something to say, and tee must live to pass it on.
+  "$@" 2>&1 | tee -i "$log.log" || status=${PIPESTATUS[0]}
+  if ((status)); then
+    {
+      echo
+      echo "stage $number ($title) failed with exit code $status"
+      echo "  first error: $(first_error "$log.log" "$status")"
+      echo "  log:         $(cd "$(dirname "$log")" && pwd)/$(basename "$log").log"
+      echo "  to go on:    $(again "$number")"
+    } >&2
+    exit "$status"
+  fi
+  stage_running=""
+  echo "== stage $number: $title: done in $((SECONDS - started)) s"
+}
+
+# The line of a log that tells the cause: the first that looks like an error, else the last one with any text.
+first_error() {
+  local error='^(\[[^]]*\]:? *)?([A-Za-z_][A-Za-z0-9_.]*(Error|Exception|Exit|Interrupt)(:|$)|([^ ]+ ){0,3}(error|ERROR|fatal): )'
+  grep -m 1 -E -e "$error" -e 'command not found|Permission denied|No such file' "$1" ||
+    { (($2 == 137)) && echo "the process was killed, most likely because the machine ran out of memory"; } ||
+    grep -v '^[[:space:]]*$' "$1" | tail -n 1 || echo "(nothing was printed)"
+}
+
+# again NUMBER: the command line that goes on with that stage.
+again() {
+  printf '%s --stage %s' "$script_name" "$1"
+  ((${#given[@]} == 0)) || printf ' %q' "${given[@]}"
+}
+
+on_interrupt() {
+  echo >&2
+  [[ -z $stage_running ]] || echo "interrupted in stage $stage_running; to go on: $(again "$stage_running")" >&2
+  exit 130
+}
+trap on_interrupt INT
