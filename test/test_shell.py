@@ -139,6 +139,15 @@ def test_a_change_runs_its_stage_and_all_after_it_again(changes: dict[str, str],
     assert stages_run(bash(STAGES, folder, **{**FIRST, **changes})) == again
 
 
+@pytest.mark.usefixtures("config")
+def test_a_late_stage_that_ran_ahead_runs_again_after_the_stages_before_it(folder: Path) -> None:
+    bash(STAGES, folder, **FIRST)
+    changed = {**FIRST, "DIM": "7"}
+    assert stages_run(bash(STAGES, folder, FROM="3", FORCE="true", **changed)) == [3]  # scores what DIM=5 made
+    assert stages_run(bash(STAGES, folder, TO="2", **changed)) == [2]
+    assert stages_run(bash(STAGES, folder, **changed)) == [3]
+
+
 def test_a_changed_input_file_runs_its_stage_again(folder: Path, config: Path) -> None:
     bash(STAGES, folder, **FIRST)
     config.write_text("dim: 5\n", encoding="utf-8")
@@ -464,13 +473,18 @@ def test_run_test_sets_up_the_test_extra_and_starts_pytest(house: Path, argument
 
 # --- recipes -----------------------------------------------------------------------------------------------------------
 
+SPEECHKIT = """#!/usr/bin/env bash
+echo "$*" | tee -a "$CALLS"
+[[ $1 != score ]] || { mkdir -p "$2/decode/test" && echo '{"errors": 1, "ref_len": 8}' >"$2/decode/test/wer.json"; }
+"""
+
 
 @pytest.fixture
 def recipes(folder: Path) -> Path:
     """The real recipes, a program `speechkit` that only says how it was called, and a config."""
     for name in ("utils", "egs"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("data", "exp", "downloads"))
-    executable(folder / ".venv/bin/speechkit", '#!/bin/sh\necho "$*" | tee -a "$CALLS"\n')
+    executable(folder / ".venv/bin/speechkit", SPEECHKIT)
     executable(folder / ".venv/bin/python", f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     (folder / "conf.yaml").write_text("corpus: {name: yesno}\nencoder: {dim: 5}\n", encoding="utf-8")
     return folder
@@ -483,6 +497,7 @@ def speechkit_calls(recipes: Path, recipe: str, *arguments: str) -> list[str]:
     command = shlex.join([f"egs/{recipe}/run.sh", "--conf", str(recipes / "conf.yaml"), *arguments])
     ran = bash(command, recipes, CALLS=str(said), PYTHONPATH=str(ROOT))
     assert ran.returncode == 0, ran.stderr
+    (recipes / "screen").write_text(ran.stdout, encoding="utf-8")
     return said.read_text(encoding="utf-8").replace(str(recipes), ".").splitlines()
 
 
@@ -534,6 +549,16 @@ def test_overrides_and_another_experiment_reach_every_verb_and_keep_the_manifest
         "features ./conf.yaml data.features=precomputed",
         "train ./conf.yaml data.features=precomputed --exp exp/b",
     ]
+
+
+def test_fsdd_can_leave_each_speaker_out_and_pools_the_errors(recipes: Path) -> None:
+    asked = speechkit_calls(recipes, "fsdd/asr", "--loso", "true", "seed=2", "search.beam_size=4")
+    assert len(asked) == 6 * len(ALL)
+    without_theo = "seed=2 corpus.split=leave_one_out corpus.held_out=theo"
+    assert f"prepare ./conf.yaml {without_theo}" in asked
+    assert f"train ./conf.yaml {without_theo} --exp exp/ctc_without_theo" in asked
+    assert "decode exp/ctc_without_theo search.beam_size=4" in asked
+    assert (recipes / "screen").read_text(encoding="utf-8").endswith("WER  12.50 %  [6 / 48]\n")
 
 
 def test_a_config_with_a_mistake_stops_the_recipe_with_one_line(recipes: Path) -> None:

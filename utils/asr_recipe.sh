@@ -46,7 +46,7 @@ asr_stages() {
   keys=$(config_keys "$conf" "${changes[@]}")
   read -r corpus_key all_key features <<<"$keys"
   local data_log=data/log/${corpus_key:0:8} exp_log=$exp/log
-  stage_key=""
+  stage_before=""
 
   stage 0 "download" --log "$data_log" --key "$corpus_key" \
     speechkit prepare "$conf" "${changes[@]}" --download-only
@@ -92,5 +92,20 @@ except config.ConfigError as error:
 data = raw.get("data") or {}
 # Manifests hold absolute paths of recordings, so a moved folder needs new ones.
 print(digest(folder, raw.get("corpus"), data.get("root")), digest(raw), data.get("features", "on_the_fly"))
+PYTHON
+}
+
+# pooled_error_rate SET EXPERIMENT...: the word error rate of SET in each experiment and over all their words.
+pooled_error_rate() {
+  python - "$@" <<'PYTHON'
+import json
+import sys
+from pathlib import Path
+
+name, *experiments = sys.argv[1:]
+rates = {exp: json.loads(Path(exp, "decode", name, "wer.json").read_text(encoding="utf-8")) for exp in experiments}
+rates["all"] = {key: sum(rate[key] for rate in rates.values()) for key in ("errors", "ref_len")}
+for exp, rate in rates.items():
+    print(f"{exp:30} WER {100 * rate['errors'] / rate['ref_len']:6.2f} %  [{rate['errors']} / {rate['ref_len']}]")
 PYTHON
 }

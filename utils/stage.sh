@@ -6,12 +6,12 @@
 #
 # A stage runs when stage <= its number <= stop_stage, unless it is done: unless its mark LOG/<number>-<title>.done holds
 # its present key. The key is a hash of the stage's command (or of --key TEXT instead, where not all of the command
-# matters), of the content of its --input files and of the key of the stage before; so a changed config, override or
-# input runs this stage and all after it again. `force=true` runs it anyway. What it prints goes to the screen and to
-# LOG/<number>-<title>.log; with --show that log is printed again when the stage is skipped. When a stage fails, the
-# script ends with its exit code and says the first error, where the log is, and how to run the stage again.
+# matters), of the content of its --input files and of the mark of the stage before; every run leaves another mark. So a
+# changed config, override or input runs this stage and all after it again. `force=true` runs it anyway. What it prints
+# goes to the screen and to LOG/<number>-<title>.log; with --show that log is printed again when the stage is skipped.
+# When a stage fails, the script ends with its exit code and says the first error, where the log is, and how to go on.
 
-stage_key=""
+stage_before="" # the mark of the stage before
 stage_running=""
 
 hash_text() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -c 1-64; }
@@ -30,19 +30,21 @@ stage() {
     shift 2
   done
   log=$log/$number-${title//[^A-Za-z0-9]/-}
-  stage_key=$({
-    printf '%s\0' "$stage_key" "$number" "$title"
+  key=$({
+    printf '%s\0' "$stage_before" "$number" "$title"
     if [[ -n $key ]]; then printf '%s\0' "$key"; else printf '%s\0' "$@"; fi
     ((${#inputs[@]} == 0)) || cat "${inputs[@]}"
   } | hash_text)
-  ((stage <= number && number <= stop_stage)) || return 0
-  if [[ $force == false && -f $log.done && $(<"$log.done") == "$stage_key" ]]; then
-    echo "== stage $number: $title: done before"
-    if [[ $show == true && -f $log.log ]]; then cat "$log.log"; fi
-    return 0
+  if ((stage <= number && number <= stop_stage)); then
+    if [[ $force == false && -f $log.done && $(<"$log.done") == "$key "* ]]; then
+      echo "== stage $number: $title: done before"
+      if [[ $show == true && -f $log.log ]]; then cat "$log.log"; fi
+    else
+      run_stage "$number" "$title" "$log" "$@"
+      echo "$key $(date +%s) $$ $RANDOM" >"$log.done.partial" && mv "$log.done.partial" "$log.done"
+    fi
   fi
-  run_stage "$number" "$title" "$log" "$@"
-  echo "$stage_key" >"$log.done.partial" && mv "$log.done.partial" "$log.done"
+  if [[ -f $log.done ]]; then stage_before=$(<"$log.done"); else stage_before="not done"; fi
 }
 
 run_stage() {

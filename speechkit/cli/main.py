@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb. Returns 0 when it did its work, 1 after an error that it explained, 2 for wrong arguments."""
     argv = list(sys.argv[1:] if argv is None else argv)
     _suggest_verb(argv)
-    args = build_parser().parse_args(argv)
+    args = parse(argv)
     try:
         for path in args.imports:
             import_file(path)
@@ -67,6 +67,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"speechkit {args.verb}: interrupted", file=sys.stderr)
         return 130
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse, with ``key=value`` allowed anywhere: argparse alone takes none after an option."""
+    parser = build_parser()
+    args, rest = parser.parse_known_args(argv)
+    wrong = [arg for arg in rest if arg.startswith("-") or not hasattr(args, "overrides")]
+    if wrong:
+        parser.error(f"unrecognized arguments: {' '.join(wrong)} (`speechkit {args.verb} --help` lists them)")
+    if rest:
+        args.overrides = [*args.overrides, *rest]
+    return args
 
 
 def _suggest_verb(argv: list[str]) -> None:

@@ -18,7 +18,7 @@ HELP = "turn a corpus, or a folder of recordings, into manifests"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's arguments."""
     parser.add_argument("corpus", help="name of a corpus, or a config (.yaml) with a corpus block")
-    parser.add_argument("rest", nargs="*", metavar="DIR|key=value", help="where the corpus is; options")
+    parser.add_argument("overrides", nargs="*", metavar="DIR|key=value", help="where the corpus is; options")
     parser.add_argument("--config", help="take the corpus block of this config; key=value then change the config")
     parser.add_argument("--to", help="folder for the manifests (default: data.root of the config, or data)")
     parser.add_argument("--downloads", default="downloads", help="where downloaded corpora are kept (default: downloads)")
@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Download or find the corpus, prepare it, write one manifest per split."""
-    overrides = [arg for arg in args.rest if "=" in arg]
-    folders = [arg for arg in args.rest if "=" not in arg]
+    overrides = [arg for arg in args.overrides if "=" in arg]
+    folders = [arg for arg in args.overrides if "=" not in arg]
     config, root = _corpus_config(args, overrides)
     corpus = config.build()
     if len(folders) > 1:

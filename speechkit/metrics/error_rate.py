@@ -22,6 +22,8 @@ import numpy as np
 Unit = Literal["word", "char"]
 Pair = tuple[str | None, str | None]
 
+_PLURAL = {"word": "words", "char": "characters"}
+
 NUM_RESAMPLES = 1000
 """Bootstrap resamples behind an interval."""
 
@@ -99,7 +101,7 @@ class ScoreReport:
         inserted = collections.Counter(hyp for ref, hyp in pairs if ref is None)
         confused = {f"{_shown(ref)} -> {_shown(hyp)}": count for (ref, hyp), count in self.confusions.items()}
         tables = (("confused", confused), ("deleted", _named(deleted)), ("inserted", _named(inserted)))
-        return [_table(f"Most {title} {self.unit}s", counts, top) for title, counts in tables if counts]
+        return [_table(f"Most {title} {_PLURAL[self.unit]}", counts, top) for title, counts in tables if counts]
 
 
 def align(ref: Sequence[str], hyp: Sequence[str]) -> list[Pair]:
@@ -144,9 +146,7 @@ def score(pairs: Iterable[tuple[str, str, str]], unit: Unit = "word", seed: int 
     pairs = _checked(pairs)
     utterances = [_score_one(id, split_units(ref, unit), split_units(hyp, unit)) for id, ref, hyp in pairs]
     counts = np.array([(each.sub, each.ins, each.del_, each.ref_len) for each in utterances])
-    confusions = collections.Counter(
-        (ref, hyp) for each in utterances if each.sub for ref, hyp in each.alignment if None not in (ref, hyp) and ref != hyp
-    )
+    confusions = collections.Counter(pair for each in utterances if each.sub for pair in each.alignment if _mark(pair) == "S")
     return ScoreReport(unit, _total(counts, seed), utterances, confusions)
 
 
@@ -226,10 +226,9 @@ def _named(counts: collections.Counter[str]) -> dict[str, int]:
 
 def display_width(text: str) -> int:
     """Columns that ``text`` takes in a terminal: two for wide (Chinese, Japanese, Korean) characters, none for marks."""
-    return sum(
-        0 if unicodedata.category(char) in ("Mn", "Me", "Cf") else 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        for char in text
-    )
+    marks = sum(unicodedata.category(char) in ("Mn", "Me", "Cf") for char in text)
+    wide = sum(unicodedata.east_asian_width(char) in ("W", "F") for char in text)
+    return len(text) - marks + wide
 
 
 def _padded(text: str, width: int) -> str:
@@ -238,7 +237,8 @@ def _padded(text: str, width: int) -> str:
 
 def _summary(total: ErrorRate, unit: Unit) -> str:
     low, high = total.interval
-    counts = f"{total.errors} errors: {total.sub} sub, {total.ins} ins, {total.del_} del; {total.ref_len} reference {unit}s"
+    kinds = f"{total.sub} sub, {total.ins} ins, {total.del_} del"
+    counts = f"{total.errors} errors: {kinds}; {total.ref_len} reference {_PLURAL[unit]}"
     return f"{unit[0].upper()}ER {total.rate:.2%} (95 % interval {low:.2%} to {high:.2%}; {counts})"
 
 

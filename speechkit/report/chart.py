@@ -124,7 +124,10 @@ def _grid(x_axis: Axis, y_axis: Axis, x_label: str) -> Html:
     parts = []
     for tick in y_axis.ticks():
         y = float(y_axis(tick))
-        parts += [h("path", d=f"M{LEFT} {y:.1f}H{RIGHT}"), h("text", short(tick), x=LEFT - 8, y=f"{y + 4:.1f}", class_="y")]
+        parts += [
+            h("path", d=f"M{LEFT} {y:.1f}H{RIGHT}"),
+            h("text", short(tick), x=LEFT - 8, y=f"{y + 4:.1f}", class_="y"),
+        ]
     for tick in x_axis.ticks():
         x = float(x_axis(tick))
         parts += [h("path", d=f"M{x:.1f} {BOTTOM}v5"), h("text", short(tick), x=f"{x:.1f}", y=BOTTOM + 20, class_="x")]

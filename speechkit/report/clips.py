@@ -81,7 +81,9 @@ def _read(path: str, start: float, duration: float | None) -> tuple[np.ndarray, 
             if seconds > MAX_SECONDS:
                 raise NoClip(f"longer than {MAX_SECONDS:.0f} s")
             file.seek(round(start * file.samplerate))
-            samples = file.read(max(0, math.ceil(seconds * file.samplerate)), dtype="float32", always_2d=True).mean(axis=1)
+            samples = file.read(max(0, math.ceil(seconds * file.samplerate)), dtype="float32", always_2d=True).mean(
+                axis=1
+            )
             rate = file.samplerate
     except soundfile.LibsndfileError as error:
         raise NoClip(f"{path}: {str(error.error_string).strip().rstrip('.')}") from None

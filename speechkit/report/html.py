@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 VOID_TAGS = frozenset({"meta", "br", "hr", "img", "input", "link"})
@@ -21,10 +21,8 @@ class Html(str):
 
 
 def escape(value: Any) -> Html:
-    """Text as markup that shows it; a value that is :class:`Html` stays as it is."""
-    if isinstance(value, Html):
-        return value
-    return Html(html.escape(_UNPRINTABLE.sub("\ufffd", str(value))))
+    """Text as markup that shows it, between tags or between quotes; a value that is :class:`Html` stays as it is."""
+    return value if isinstance(value, Html) else Html(html.escape(_UNPRINTABLE.sub("\ufffd", str(value))))
 
 
 def h(tag: str, *children: Any, **attributes: Any) -> Html:
@@ -39,11 +37,13 @@ def h(tag: str, *children: Any, **attributes: Any) -> Html:
     return Html(start) if tag in VOID_TAGS else Html(f"{start}{join(children)}</{tag}>")
 
 
-def _attributes(attributes: dict[str, Any]) -> Iterable[str]:
+def _attributes(attributes: dict[str, Any]) -> Iterator[str]:
     for key, value in attributes.items():
-        if value is not None and value is not False:
-            name = key.rstrip("_").replace("_", "-")
-            yield f" {name}" if value is True else f' {name}="{html.escape(_UNPRINTABLE.sub(chr(0xFFFD), str(value)))}"'
+        name = key.rstrip("_").replace("_", "-")
+        if value is True:
+            yield f" {name}"
+        elif value is not None and value is not False:
+            yield f' {name}="{escape(str(value))}"'  # str: markup has no meaning inside quotes, where it must be escaped
 
 
 def join(children: Iterable[Any], separator: str = "") -> Html:

@@ -18,10 +18,10 @@ from speechkit.metrics.error_rate import ErrorRate
 from speechkit.report.clips import ClipBudget
 from speechkit.report.html import Html, details, h, join, table
 from speechkit.report.numbers import percent, plural, thousands
+from speechkit.report.progress import ERROR_RATES, moment, training_section
 from speechkit.report.results import DecodedSet, read_sets
 from speechkit.report.table import interval, real_time_factor
 from speechkit.report.train_log import TrainLog, read_train_log
-from speechkit.report.progress import ERROR_RATES, moment, training_section
 from speechkit.report.utterances import set_section
 from speechkit.utils.files import atomic_write
 
@@ -180,7 +180,21 @@ def _navigation(sets: Sequence[DecodedSet], has_config: bool) -> Html:
 def _results(sets: Sequence[DecodedSet]) -> Html | None:
     if not sets:
         return None
-    head = ["set", "WER %", "95 % interval", "", "sub", "ins", "del", "CER %", "utts", "words", "RTF", "threads", "search"]
+    head = [
+        "set",
+        "WER %",
+        "95 % interval",
+        "",
+        "sub",
+        "ins",
+        "del",
+        "CER %",
+        "utts",
+        "words",
+        "RTF",
+        "threads",
+        "search",
+    ]
     widest = max(0.01, *(each.wer.interval[1] for each in sets))
     rows = [_result_row(each, widest) for each in sets]
     body = table(head, rows, [1, 2, 4, 5, 6, 7, 8, 9, 10, 11], "Results per decoded set")
@@ -200,7 +214,9 @@ def _result_row(each: DecodedSet, widest: float) -> list[Any]:
 
 def _interval_drawing(rate: ErrorRate, widest: float) -> Html:
     """Estimate and interval on the scale that all sets share, which begins at 0."""
-    low, middle, high = (2 + (GUIDE_WIDTH - 4) * min(value / widest, 1.0) for value in (rate.interval[0], rate.rate, rate.interval[1]))
+    low, middle, high = (
+        2 + (GUIDE_WIDTH - 4) * min(value / widest, 1.0) for value in (rate.interval[0], rate.rate, rate.interval[1])
+    )
     rail, line = f"M2 9H{GUIDE_WIDTH - 2}", f"M{low:.1f} 9H{high:.1f}M{low:.1f} 5v8M{high:.1f} 5v8"
     parts = [h("path", d=rail, class_="rail"), h("path", d=line), h("circle", cx=f"{middle:.1f}", cy=9, r=4)]
     return h("svg", parts, viewBox=f"0 0 {GUIDE_WIDTH} 18", class_="interval", aria_hidden="true")

@@ -91,7 +91,9 @@ def charts(log: TrainLog) -> list[Chart]:
     losses += [point_curve("validation", at, valids["loss"])] if "loss" in valids.columns else []
     rates = [point_curve(name.upper(), at, valids[name]) for name in ERROR_RATES if name in valids.columns]
     others = [name for name in valids.names() if name not in (*ERROR_RATES, "loss", "seconds")]
-    learning = [step_curve(_network(name), x, steps[name], smooth=False) for name in steps.names() if name.split("/")[0] == "lr"]
+    learning = [
+        step_curve(_network(name), x, steps[name], smooth=False) for name in steps.names() if name.split("/")[0] == "lr"
+    ]
     norms = [step_curve("norm", x, steps["grad_norm"], geometric=True)]
     times = [step_curve(name, x, steps[key]) for name, key in TIMES if key in steps.columns]
     return [
@@ -128,7 +130,9 @@ def _validations(valids: Track) -> Html | None:
         [int(epoch) + 1 if epoch == epoch else "–", int(step), *(f"{c[i]:.3f}" for c in columns)]
         for i, (epoch, step) in enumerate(zip(valids["epoch"], valids["step"]))
     ]
-    return details(f"All values of {plural(len(valids), 'validation')}", table(head, rows, range(len(head)), "Validations"))
+    return details(
+        f"All values of {plural(len(valids), 'validation')}", table(head, rows, range(len(head)), "Validations")
+    )
 
 
 # --- events -------------------------------------------------------------------------------------------------------
@@ -138,11 +142,20 @@ def _events(log: TrainLog) -> Html | None:
     """Starts, resumes, skipped steps with their utterances, and the end."""
     if not log.events:
         return None
-    shown = log.events if len(log.events) <= MAX_EVENTS else log.events[: MAX_EVENTS // 2] + log.events[-MAX_EVENTS // 2 :]
-    rows = [[_when(e), e["step"], h("span", e["event"], class_=f"tag {_tone(e)}"), h("div", _what(e), class_="what")] for e in shown]
+    shown = (
+        log.events if len(log.events) <= MAX_EVENTS else log.events[: MAX_EVENTS // 2] + log.events[-MAX_EVENTS // 2 :]
+    )
+    rows = [
+        [_when(e), e["step"], h("span", e["event"], class_=f"tag {_tone(e)}"), h("div", _what(e), class_="what")]
+        for e in shown
+    ]
     note = None
     if len(shown) < len(log.events):
-        note = h("p", f"{plural(len(log.events) - len(shown), 'event')} in the middle left out; train.jsonl has all.", class_="note")
+        note = h(
+            "p",
+            f"{plural(len(log.events) - len(shown), 'event')} in the middle left out; train.jsonl has all.",
+            class_="note",
+        )
     body = table(["time", "step", "event", ""], rows, [1], "Events of the training")
     return join([h("h3", "Events"), body, note])
 
@@ -158,7 +171,11 @@ def _tone(event: dict[str, Any]) -> str:
 def _what(event: dict[str, Any]) -> Html:
     """An event in words; for a skipped step, the reason and the ids of its utterances."""
     known = {"event", "step", "epoch", "time", "reason", "cuts", "repeated", "total_steps", "signal"}
-    parts = [event.get("reason"), event.get("signal"), f"of {event['total_steps']} steps" if "total_steps" in event else None]
+    parts = [
+        event.get("reason"),
+        event.get("signal"),
+        f"of {event['total_steps']} steps" if "total_steps" in event else None,
+    ]
     if event.get("repeated"):
         parts.append(f"{plural(event['repeated'], 'step')} after the checkpoint done again")
     parts += [f"{key} {value}" for key, value in event.items() if key not in known]

@@ -61,7 +61,9 @@ class DecodedSet:
         search = self.facts.get("search") or "–"
         if not isinstance(search, dict):
             return str(search), ""
-        return str(search.get("name", "–")), ", ".join(f"{key} {value}" for key, value in search.items() if key != "name")
+        return str(search.get("name", "–")), ", ".join(
+            f"{key} {value}" for key, value in search.items() if key != "name"
+        )
 
     def _rate(self, file: str, unit: Unit) -> ErrorRate:
         path = self.folder / file
@@ -105,7 +107,9 @@ def _read_json(path: Path, remedy: str) -> dict[str, Any]:
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:
     with open(path, "rb") as file:
-        return [_parse(line, f"{path}:{i}", DECODE_AGAIN, _is_row) for i, line in enumerate(file, start=1) if line.strip()]
+        return [
+            _parse(line, f"{path}:{i}", DECODE_AGAIN, _is_row) for i, line in enumerate(file, start=1) if line.strip()
+        ]
 
 
 def _is_row(value: Any) -> bool:

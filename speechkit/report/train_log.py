@@ -106,7 +106,9 @@ def read_train_log(path: Path) -> TrainLog:
             elif line.strip():
                 bad.append(number)
     if bad and bad[-1] == number:
-        log.notes.append(f"{path.name}: the last line (line {bad.pop()}) is cut short, as after a crash; it is left out")
+        log.notes.append(
+            f"{path.name}: the last line (line {bad.pop()}) is cut short, as after a crash; it is left out"
+        )
     if bad:
         shown = ", ".join(map(str, bad[:10])) + (" …" if len(bad) > 10 else "")
         log.notes.append(f"{path.name}: {len(bad)} unreadable lines are left out (line {shown})")
@@ -126,7 +128,5 @@ def _flatten(row: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float
     for key, value in row.items():
         if isinstance(value, dict):
             yield from _flatten(value, f"{prefix}{key}/")
-        elif isinstance(value, (int, float)):
-            yield prefix + key, float(value)
-        elif value in ("nan", "inf", "-inf"):  # how the log writes what JSON cannot
+        elif isinstance(value, (int, float)) or value in ("nan", "inf", "-inf"):  # JSON has no words for the latter
             yield prefix + key, float(value)

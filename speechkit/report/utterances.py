@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from speechkit.metrics.error_rate import Pair, UtteranceErrors
-from speechkit.report.clips import ClipBudget
 from speechkit.report.axis import nice_step
 from speechkit.report.chart import Bar, Chart
+from speechkit.report.clips import ClipBudget
 from speechkit.report.html import Html, details, escape, h, join, table
 from speechkit.report.numbers import plural
 from speechkit.report.results import DecodedSet
@@ -147,7 +147,9 @@ def _utterance(utterance: UtteranceErrors, row: dict[str, Any], each: DecodedSet
     unit = "character" if each.unit == "char" else "word"
     rate = f", {100 * utterance.errors / utterance.ref_len:.0f} %" if utterance.ref_len else ""
     size = f" in {plural(utterance.ref_len, unit)}{rate}"
-    counts = ", ".join(f"{n} {NAMES[kind]}" for kind, n in zip(KINDS, (utterance.sub, utterance.del_, utterance.ins)) if n)
+    counts = ", ".join(
+        f"{n} {NAMES[kind]}" for kind, n in zip(KINDS, (utterance.sub, utterance.del_, utterance.ins)) if n
+    )
     duration = f"{row['duration']:.2f} s" if row.get("duration") else None
     head = h(
         "header", h("span", row["id"], class_="id"), h("span", h("b", plural(utterance.errors, "error")), size),
@@ -176,7 +178,14 @@ def _pair(pair: Pair, word: dict[str, Any] | None) -> Html:
     ref, hyp = ("␣" if kind and unit == " " else unit for unit in pair)
     above = h("del", ref) if kind in ("sub", "del") else None
     below = _heard(hyp, word, "ins" if kind else "span") if hyp is not None else None
-    return h("span", above, " " if above and below else None, below, class_=f"pair {kind}" if kind else "pair", title=NAMES.get(kind or ""))
+    return h(
+        "span",
+        above,
+        " " if above and below else None,
+        below,
+        class_=f"pair {kind}" if kind else "pair",
+        title=NAMES.get(kind or ""),
+    )
 
 
 def _heard(text: str, word: dict[str, Any] | None, tag: str) -> Html:
@@ -193,7 +202,9 @@ def _more(row: dict[str, Any]) -> Html | None:
     """Times and confidences as numbers, and what else the search found."""
     words, nbest = row.get("words") or [], row.get("nbest") or []
     cells = [[w.get("word"), _fixed(w.get("start")), _fixed(w.get("end")), _fixed(w.get("confidence"))] for w in words]
-    times = table(["word", "from, s", "to, s", "confidence"], cells, [1, 2, 3], f"Words of {row['id']}") if words else None
+    times = (
+        table(["word", "from, s", "to, s", "confidence"], cells, [1, 2, 3], f"Words of {row['id']}") if words else None
+    )
     items = [h("li", n.get("text"), " ", h("span", _fixed(n.get("score")))) for n in nbest[:MAX_NBEST]]
     others = h("div", h("h4", "N-best, with scores"), h("ol", items, class_="nbest")) if len(nbest) > 1 else None
     if not times and not others:

@@ -23,7 +23,7 @@ from speechkit.features.base import Featurizer
 from speechkit.features.cmvn import Cmvn, GlobalCmvn
 from speechkit.features.fbank import Fbank
 from speechkit.features.spec_augment import SpecAugment, SpecAugmentConfig
-from speechkit.metrics.error_rate import score
+from speechkit.metrics.error_rate import error_rate
 from speechkit.models.asr import AsrModel
 from speechkit.models.encoder.base import Encoder
 from speechkit.models.encoder.conformer import Conformer
@@ -177,7 +177,7 @@ class AsrTask(Task, name="asr"):
             losses = self._objectives(batch, encoder_out, lens)
             total += sum(self.weights[name] * values.sum().item() for name, values in losses.items())
             pairs += self._transcribe(batch, encoder_out, lens)
-        rates = {"wer": 100 * score(pairs, "word").total.rate, "cer": 100 * score(pairs, "char").total.rate}
+        rates = {"wer": 100 * error_rate(pairs, "word").rate, "cer": 100 * error_rate(pairs, "char").rate}
         return {"loss": total / max(1, len(pairs)), **rates}
 
     def _transcribe(self, batch: AsrBatch, encoder_out: Tensor, lens: Tensor) -> list[tuple[str, str, str]]:

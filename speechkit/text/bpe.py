@@ -31,8 +31,8 @@ class BpeTokenizer(Tokenizer, name="bpe"):
         """Number of tokens, ``<blank>``, ``<unk>`` and ``<sos/eos>`` included."""
         model_type: Literal["unigram", "bpe"] = "unigram"
         """How the pieces are chosen: ``unigram`` (language model, pruned) or ``bpe`` (merges)."""
-        character_coverage: float = pydantic.Field(default=1.0, gt=0, le=1)
-        """Share of the text's characters that get a piece; the rarest others are unknown (0.9995 for Chinese)."""
+        character_coverage: float = pydantic.Field(default=1.0, ge=0.98, le=1)
+        """Share of the text's characters that get a piece; the rarest others are unknown (0.98 to 1; 0.9995 for Chinese)."""
         byte_fallback: bool = False
         """Spell unknown characters in UTF-8 bytes (256 tokens of the vocabulary), so that none is unknown."""
 
@@ -86,7 +86,7 @@ class BpeTokenizer(Tokenizer, name="bpe"):
                 normalization_rule_name="identity",
                 remove_extra_whitespaces=False,
                 hard_vocab_limit=False,  # too few pieces is our own error, with the maximum in it
-                max_sentence_length=2**31 - 1,  # longer ones would be skipped in silence
+                max_sentence_length=2**30,  # longer ones would be skipped in silence
                 num_threads=1,  # sums over threads would depend on their number
                 minloglevel=2,
             )

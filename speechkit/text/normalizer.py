@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import ClassVar, Literal
+from typing import Literal
 
 from speechkit.config import Component, ComponentConfig
 
 
 class Normalizer(Component, kind="normalizer"):
     """Base of all normalizers: pure functions of the text, and normalizing twice is normalizing once."""
-
-    Config: ClassVar[type[ComponentConfig]] = ComponentConfig
 
     def __init__(self, config: ComponentConfig) -> None:
         self.config = config

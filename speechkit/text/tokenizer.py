@@ -66,6 +66,8 @@ class Tokenizer(Component, kind="tokenizer"):
         Raises:
             ValueError: the texts cannot give the vocabulary that the config asks for.
         """
+        if isinstance(texts, str):
+            raise ValueError("texts: expected several texts, got one string; give a list or another iterable of texts")
         self._set_tokens(self._learn(texts))
 
     def encode(self, text: str) -> list[int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from speechkit.cli.main import build_parser, import_file, main, verbs
+from speechkit.cli.main import build_parser, import_file, main, parse, verbs
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,6 +29,16 @@ def test_every_verb_explains_itself(verb, capsys):
         build_parser().parse_args([verb, "--help"])
     text = capsys.readouterr().out
     assert stop.value.code == 0 and f"speechkit {verb} " in text and "--import" in text
+
+
+def test_overrides_may_stand_anywhere():
+    for argv in ("train a.yaml --exp e x.y=1 z=2", "train a.yaml x.y=1 --exp e z=2", "train --exp e a.yaml x.y=1 z=2"):
+        args = parse(argv.split())
+        assert (args.config, args.exp, args.overrides) == ("a.yaml", "e", ["x.y=1", "z=2"])
+    with pytest.raises(SystemExit):
+        parse("train a.yaml --exp e --epochs 3".split())
+    with pytest.raises(SystemExit):
+        parse("average exp other".split())
 
 
 def test_a_mistyped_verb_gets_a_suggestion(capsys):

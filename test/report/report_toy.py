@@ -32,7 +32,12 @@ def write_training(exp_dir: Path, num_steps: int = 170, end: bool = True) -> lis
         if step == 60:
             rows.append(_event("skip", step, reason="the gradient norm of model is nan", cuts=["a-1", "b-2"]))
             loss = "nan"
-        values = {"loss": loss, "losses": {"ctc": loss}, "grad_norm": 2.0 if loss != "nan" else "nan", "lr": 1e-3 / step}
+        values = {
+            "loss": loss,
+            "losses": {"ctc": loss},
+            "grad_norm": 2.0 if loss != "nan" else "nan",
+            "lr": 1e-3 / step,
+        }
         sizes = {"utterances": 8, "audio_seconds": 30.0, "padding": 0.02, "seconds": 0.5, "waited": 0.1}
         rows.append(_event("step", step, **values, **sizes))
         if step % 50 == 0:
@@ -60,7 +65,9 @@ def hyp_row(audio_dir: Path, name: str, ref: str, hyp: str, seconds: float = 0.5
     return {"id": name, "ref": ref, "hyp": hyp, "duration": seconds, "audio": audio, "words": words, "nbest": nbest}
 
 
-def write_set(exp_dir: Path, name: str = "test", utterances: Any = UTTERANCES, scored: bool = True) -> list[dict[str, Any]]:
+def write_set(
+    exp_dir: Path, name: str = "test", utterances: Any = UTTERANCES, scored: bool = True
+) -> list[dict[str, Any]]:
     """A folder ``decode/<name>``; utterance i lasts 0.5 + 0.25 i seconds."""
     folder = exp_dir / "decode" / name
     (exp_dir / "audio").mkdir(parents=True, exist_ok=True)
@@ -68,7 +75,13 @@ def write_set(exp_dir: Path, name: str = "test", utterances: Any = UTTERANCES, s
     rows = [hyp_row(exp_dir / "audio", *each, seconds=0.5 + 0.25 * i) for i, each in enumerate(utterances)]
     (folder / "hyps.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     facts = {"set": name, "search": {"name": "ctc_prefix_beam", "beam_size": 8}, "seconds": 0.1, "audio_seconds": 3.5}
-    facts |= {"rtf": 0.0317, "threads": 3, "date": "2026-03-05", "machine": "An Engine, 4 cores", "command": "speechkit decode x"}
+    facts |= {
+        "rtf": 0.0317,
+        "threads": 3,
+        "date": "2026-03-05",
+        "machine": "An Engine, 4 cores",
+        "command": "speechkit decode x",
+    }
     (folder / "decode.json").write_text(json.dumps(facts), encoding="utf-8")
     if scored:
         for unit, file in (("word", "wer.json"), ("char", "cer.json")):
@@ -78,7 +91,7 @@ def write_set(exp_dir: Path, name: str = "test", utterances: Any = UTTERANCES, s
 
 
 class Page(HTMLParser):
-    """A page taken apart: every element, in order, with its attributes and the text inside; fails on unbalanced tags."""
+    """A page taken apart: every element in order, with its attributes and the text inside. Unbalanced tags fail."""
 
     def __init__(self, markup: str) -> None:
         super().__init__(convert_charrefs=True)

@@ -9,13 +9,16 @@ from speechkit.report.axis import Axis, nice_step
 
 
 @pytest.mark.parametrize(
-    ("rough", "nice"), [(1.0, 1.0), (1.01, 2.0), (2.2, 2.5), (3.0, 5.0), (6.0, 10.0), (0.00013, 0.0002), (13.0, 20.0), (1e6, 1e6)]
+    ("rough", "nice"),
+    [(1.0, 1.0), (1.01, 2.0), (2.2, 2.5), (3.0, 5.0), (6.0, 10.0), (0.00013, 0.0002), (13.0, 20.0), (1e6, 1e6)],
 )
 def test_steps_are_round(rough, nice):
     assert nice_step(rough) == pytest.approx(nice, rel=1e-12)
 
 
-@pytest.mark.parametrize("values", [[3.0, 97.0], [-5.0, 5.0], [0.0012, 0.0013], [1e6, 5e6], [7.0, 7.0], [0.0, 0.0], [-3.0, -3.0]])
+@pytest.mark.parametrize(
+    "values", [[3.0, 97.0], [-5.0, 5.0], [0.0012, 0.0013], [1e6, 5e6], [7.0, 7.0], [0.0, 0.0], [-3.0, -3.0]]
+)
 def test_a_linear_axis_holds_all_values_between_its_border_ticks(values):
     axis = Axis.fit(np.array(values), 200, 10)
     ticks = axis.ticks()

@@ -61,7 +61,13 @@ def test_names_cannot_leave_their_place():
     name = "</script><script>alert(1)</script>"
     bar = Bar(0.0, 1.0, 2.0, name)
     for chart in (
-        Chart(name, name, [point_curve(name, np.arange(3.0), np.arange(3.0))], marks=[Mark(1.0, "line", name)], suffix=name),
+        Chart(
+            name,
+            name,
+            [point_curve(name, np.arange(3.0), np.arange(3.0))],
+            marks=[Mark(1.0, "line", name)],
+            suffix=name,
+        ),
         Chart(name, name, bars=[bar], x_label=name),
     ):
         page = Page(chart.html())
@@ -85,6 +91,7 @@ def test_the_heights_of_bars_are_their_values():
     heights = np.array([float(attributes["height"]) for attributes, _ in page.find("rect", class_="bar")])
     assert heights / heights.max() == pytest.approx([0.2, 1.0, 0.0, 0.5], abs=2e-3)
     series = json.loads(page.texts("script")[0])["series"][0]
+    assert series["y"] == [2, 10, 0, 5]
     assert series["x"] == [0.25, 0.75, 1.25, 1.75] and series["text"][1] == "10 utterances"
 
 

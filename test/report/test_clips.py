@@ -32,6 +32,12 @@ def test_a_clip_sounds_like_its_file_and_is_small(tmp_path, rate, suffix):
     assert mime == "audio/ogg" and len(clip) < 2.0 * 6000
 
 
+def test_channels_are_averaged(tmp_path):
+    path, wav = tmp_path / "a.wav", chirp(8000, 1.0)
+    soundfile.write(path, np.stack([wav, np.zeros(8000)], axis=1), 8000)
+    assert np.std(decoded(encode(str(path))[0])[0]) == pytest.approx(np.std(wav) / 2, rel=0.1)
+
+
 def test_only_the_stretch_of_the_utterance_is_taken(tmp_path):
     path, rate = tmp_path / "long.wav", 8000
     wav = np.concatenate([np.zeros(3 * rate), chirp(rate, 1.0), np.zeros(2 * rate)])
@@ -54,7 +60,12 @@ def test_audio_that_cannot_be_had_is_a_reason_not_a_crash(tmp_path):
     broken.write_bytes(b"RIFF....")
     soundfile.write(empty, np.zeros(0), 8000)
     soundfile.write(long, np.zeros(8000 * 61), 8000)
-    for path, reason in ((tmp_path / "gone.wav", "gone.wav"), (broken, "broken.wav"), (empty, "no finite samples"), (long, "longer than 60 s")):
+    for path, reason in (
+        (tmp_path / "gone.wav", "gone.wav"),
+        (broken, "broken.wav"),
+        (empty, "no finite samples"),
+        (long, "longer than 60 s"),
+    ):
         with pytest.raises(NoClip, match=reason):
             encode(str(path))
         player = ClipBudget(10**6).player({"audio": {"path": str(path)}}, "a")

@@ -38,7 +38,9 @@ def test_a_long_curve_keeps_its_ends_its_extremes_and_few_points():
 def test_a_short_curve_is_drawn_as_it_is():
     y = noise(17)
     curve = step_curve("loss", np.arange(17), y)
-    assert not curve.smoothed and curve.y.tolist() == y.tolist() and float(curve.latest) == pytest.approx(y[-1], rel=1e-3)
+    assert (
+        not curve.smoothed and curve.y.tolist() == y.tolist() and float(curve.latest) == pytest.approx(y[-1], rel=1e-3)
+    )
 
 
 def test_values_that_are_not_finite_are_gaps():

@@ -7,14 +7,32 @@ from speechkit.report.numbers import digits, percent, plural, short, span, thous
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (0.05, "0.05"), (2500, "2.5k"), (3e6, "3M"), (5e-4, "5e-4"), (2.5e-7, "2.5e-7"), (-40, "-40"), (999, "999"), (1e9, "1G")],
+    [
+        (0, "0"),
+        (0.05, "0.05"),
+        (2500, "2.5k"),
+        (3e6, "3M"),
+        (5e-4, "5e-4"),
+        (2.5e-7, "2.5e-7"),
+        (-40, "-40"),
+        (999, "999"),
+        (1e9, "1G"),
+    ],
 )
 def test_tick_labels_are_short(value, text):
     assert short(value) == text
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.0, "0"), (1.23456, "1.235"), (0.00123456, "0.001235"), (1e-5, "1e-05"), (12345.6, "12\u202f346"), (1e7, "1e+07")]
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (1.23456, "1.235"),
+        (0.00123456, "0.001235"),
+        (1e-5, "1e-05"),
+        (12345.6, "12\u202f346"),
+        (1e7, "1e+07"),
+    ],
 )
 def test_values_have_four_digits(value, text):
     assert digits(value) == text

@@ -68,7 +68,9 @@ def test_the_policy_allows_the_own_script_and_no_other(page):
 
 
 def test_the_headline_and_the_table_show_the_numbers_of_the_files(whole, page):
-    rows = [Page(str(row)) for row in re.findall(r"<tr><th scope=.row.*?</tr>", (whole / "report.html").read_text(), re.S)]
+    rows = [
+        Page(str(row)) for row in re.findall(r"<tr><th scope=.row.*?</tr>", (whole / "report.html").read_text(), re.S)
+    ]
     for card, row, name in zip(page.texts("article", class_="card"), rows, ("test-clean", "test-other"), strict=True):
         wer, cer = (json.loads((whole / "decode" / name / f"{unit}.json").read_text()) for unit in ("wer", "cer"))
         facts = json.loads((whole / "decode" / name / "decode.json").read_text())
@@ -78,7 +80,15 @@ def test_the_headline_and_the_table_show_the_numbers_of_the_files(whole, page):
         assert card == f"{name}{rates[0]}% WER95 % interval {interval}CER {rates[2]} %, {count} utterances"
         assert row.texts("th") == [name]
         counts = [str(wer[key]) for key in ("sub", "ins", "del")]
-        expected = [*rates[:2], *counts, rates[2], str(count), str(wer["ref_len"]), f"{facts['rtf']:.4f}", str(facts["threads"])]
+        expected = [
+            *rates[:2],
+            *counts,
+            rates[2],
+            str(count),
+            str(wer["ref_len"]),
+            f"{facts['rtf']:.4f}",
+            str(facts["threads"]),
+        ]
         assert row.texts("td", class_="num") == expected
         assert row.texts("td")[-1] == "ctc_prefix_beambeam_size 8"
 
@@ -86,7 +96,9 @@ def test_the_headline_and_the_table_show_the_numbers_of_the_files(whole, page):
 def test_the_drawn_interval_is_the_interval(whole):
     text = (whole / "report.html").read_text()
     widest = max(json.loads(path.read_text())["interval"][1] for path in whole.glob("decode/*/wer.json"))
-    for name, drawing in zip(("test-clean", "test-other"), re.findall(r"<svg[^>]*interval.*?</svg>", text), strict=True):
+    for name, drawing in zip(
+        ("test-clean", "test-other"), re.findall(r"<svg[^>]*interval.*?</svg>", text), strict=True
+    ):
         wer = json.loads((whole / "decode" / name / "wer.json").read_text())
         low, high = map(float, re.search(r"M([\d.]+) 9H([\d.]+)M", drawing).groups())
         assert [(x - 2) / 108 * widest for x in (low, high)] == pytest.approx(wer["interval"], abs=0.002)
@@ -103,7 +115,9 @@ def test_nothing_in_the_files_can_act_as_markup(tmp_path):
     exp_dir = tmp_path / "a & <b>"
     write_training(exp_dir)
     with open(exp_dir / "train.jsonl", "a") as file:
-        file.write(json.dumps({"event": EVIL, "step": 170, "time": EVIL, "reason": EVIL, "cuts": [EVIL], EVIL: EVIL}) + "\n")
+        file.write(
+            json.dumps({"event": EVIL, "step": 170, "time": EVIL, "reason": EVIL, "cuts": [EVIL], EVIL: EVIL}) + "\n"
+        )
         file.write(json.dumps({"event": "skip", "step": 170, "time": EVIL, "reason": EVIL, "cuts": [EVIL] * 99}) + "\n")
         file.write(json.dumps({"event": "valid", "step": 170, EVIL: 3.0, "losses": {EVIL: 1.0}}) + "\n")
     write_set(exp_dir, utterances=[(EVIL, f"one {EVIL}", f"won {EVIL}"), ("\ud800", "a\x00b", "\udfff")])
@@ -162,7 +176,10 @@ def test_nothing_to_report_is_one_line_with_the_remedy(tmp_path, made):
     with pytest.raises(ValueError) as caught:
         write_report(exp_dir)
     message = str(caught.value)
-    assert message.startswith(f"{exp_dir}: expected train.jsonl or") and f"speechkit train CONFIG --exp {exp_dir}" in message
+    assert (
+        message.startswith(f"{exp_dir}: expected train.jsonl or")
+        and f"speechkit train CONFIG --exp {exp_dir}" in message
+    )
     assert "\n" not in message and not (exp_dir / "report.html").exists()
 
 
@@ -179,7 +196,15 @@ def test_the_page_stays_small_and_says_what_it_left_out(tmp_path, monkeypatch):
 
 
 def test_many_thousand_steps_make_no_big_page(tmp_path):
-    row = {"event": "step", "epoch": 0, "loss": 1.0, "grad_norm": 1.0, "lr": 1e-3, "audio_seconds": 30.0, "seconds": 0.5}
+    row = {
+        "event": "step",
+        "epoch": 0,
+        "loss": 1.0,
+        "grad_norm": 1.0,
+        "lr": 1e-3,
+        "audio_seconds": 30.0,
+        "seconds": 0.5,
+    }
     lines = (json.dumps({"step": step, **row}) + "\n" for step in range(1, 40_001))
     (tmp_path / "train.jsonl").write_text("".join(lines))
     assert write_report(tmp_path).stat().st_size < 250_000
@@ -189,5 +214,5 @@ def test_writing_again_replaces_the_page(tmp_path):
     write_training(tmp_path)
     assert write_report(tmp_path) == tmp_path / "report.html"
     (tmp_path / "report.html").write_text("old")
-    assert "old" != write_report(tmp_path).read_text(encoding="utf-8")
+    assert write_report(tmp_path).read_text(encoding="utf-8") != "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "train.jsonl"]

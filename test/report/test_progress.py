@@ -33,14 +33,23 @@ def test_the_facts_are_sums_and_medians_of_the_rows(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("event", "state"), [({"event": "end"}, "finished"), ({"event": "stop", "signal": "SIGTERM"}, "stopped by SIGTERM"), ({"event": "step"}, "not ended")]
+    ("event", "state"),
+    [
+        ({"event": "end"}, "finished"),
+        ({"event": "stop", "signal": "SIGTERM"}, "stopped by SIGTERM"),
+        ({"event": "step"}, "not ended"),
+    ],
 )
 def test_the_state_is_how_the_log_ends(event, state):
     assert dict(training_facts(log_from([{"event": "start", "step": 0}, {"step": 1, **event}])))["State"] == state
 
 
 def test_a_row_with_nothing_but_its_step_is_enough():
-    assert training_facts(log_from([{"event": "step", "step": 3}])) == [("State", "not ended"), ("Steps", "3"), ("Epochs", 1)]
+    assert training_facts(log_from([{"event": "step", "step": 3}])) == [
+        ("State", "not ended"),
+        ("Steps", "3"),
+        ("Epochs", 1),
+    ]
     Page(training_section(log_from([{"event": "step", "step": 3}])))
 
 
@@ -67,7 +76,10 @@ def test_a_plot_without_values_is_left_out(tmp_path):
 
 
 def test_parts_of_the_loss_and_rates_of_networks_have_their_own_curves():
-    rows = [{"event": "step", "step": i, "loss": 3.0, "losses": {"ctc": 1.0, "attention": 2.0}, "lr": {"g": 0.1, "d": 0.2}} for i in range(4)]
+    rows = [
+        {"event": "step", "step": i, "loss": 3.0, "losses": {"ctc": 1.0, "attention": 2.0}, "lr": {"g": 0.1, "d": 0.2}}
+        for i in range(4)
+    ]
     by_title = {chart.title: [curve.name for curve in chart.curves] for chart in charts(log_from(rows))}
     assert by_title["Loss"] == ["training", "ctc", "attention"] and by_title["Learning rate"] == ["g", "d"]
 

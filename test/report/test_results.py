@@ -50,7 +50,8 @@ def test_without_decode_json_there_are_dashes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("texts", "unit"), [(["今天天气", "我们走吧"], "char"), (["good day", "我们"], "word"), (["今天", "我们", "ok"], "char")]
+    ("texts", "unit"),
+    [(["今天天气", "我们走吧"], "char"), (["good day", "我们"], "word"), (["今天", "我们", "ok"], "char")],
 )
 def test_errors_are_counted_in_characters_where_there_are_no_spaces(tmp_path, texts, unit):
     write_set(tmp_path, utterances=[(str(i), text, text) for i, text in enumerate(texts)])
@@ -74,5 +75,5 @@ def test_a_corrupt_file_is_named_with_a_remedy(tmp_path, file, content, where):
     (tmp_path / "decode" / "test" / file).write_text(content)
     with pytest.raises(ValueError, match=where) as caught:
         [each] = read_sets(tmp_path)
-        each.wer, each.cer
+        assert each.wer == each.cer  # both are read when asked for
     assert "again" in str(caught.value) and "\n" not in str(caught.value)

@@ -63,5 +63,7 @@ def test_a_set_without_facts_has_dashes(tmp_path):
 
 @pytest.mark.parametrize("make", [results_table, results_markdown])
 def test_nothing_decoded_is_an_error_with_the_remedy(tmp_path, make):
-    with pytest.raises(ValueError, match=f"{tmp_path}/decode: expected decoded sets, found none; run `speechkit decode"):
+    with pytest.raises(
+        ValueError, match=f"{tmp_path}/decode: expected decoded sets, found none; run `speechkit decode"
+    ):
         make(tmp_path)

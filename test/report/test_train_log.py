@@ -27,7 +27,11 @@ def test_a_resume_says_how_many_steps_were_repeated(tmp_path):
 
 
 def test_a_validation_after_the_checkpoint_is_forgotten_with_its_steps(tmp_path):
-    rows = [{"event": "valid", "step": 5, "wer": 1.0}, {"event": "resume", "step": 4}, {"event": "valid", "step": 5, "wer": 2.0}]
+    rows = [
+        {"event": "valid", "step": 5, "wer": 1.0},
+        {"event": "resume", "step": 4},
+        {"event": "valid", "step": 5, "wer": 2.0},
+    ]
     (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert read_train_log(tmp_path / "train.jsonl").valids["wer"].tolist() == [2.0]
 

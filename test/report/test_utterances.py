@@ -26,7 +26,9 @@ def changed(each: DecodedSet, index: int, **values: Any) -> DecodedSet:
     return DecodedSet(each.folder, rows, each.facts)
 
 
-@pytest.mark.parametrize(("pair", "kind"), [(("a", "a"), None), (("a", "b"), "sub"), (("a", None), "del"), ((None, "b"), "ins")])
+@pytest.mark.parametrize(
+    ("pair", "kind"), [(("a", "a"), None), (("a", "b"), "sub"), (("a", None), "del"), ((None, "b"), "ins")]
+)
 def test_the_kind_of_an_error_follows_from_the_pair(pair, kind):
     assert kind_of(pair) == kind
 
@@ -50,7 +52,9 @@ def test_confused_words_stand_with_their_counts_most_frequent_first(tmp_path):
 def test_the_worst_come_first_and_right_ones_not_at_all(tmp_path):
     page = section(decoded(tmp_path))
     assert page.texts("span", class_="id") == ["a-2", "b-2", "b-1"]
-    assert "2 errors in 4 words, 50 %" in page.texts("header")[0] and "1 substituted, 1 deleted" in page.texts("header")[0]
+    assert (
+        "2 errors in 4 words, 50 %" in page.texts("header")[0] and "1 substituted, 1 deleted" in page.texts("header")[0]
+    )
     assert "3 of 4 utterances have errors" in page.texts("p", class_="note")[0]
 
 
@@ -74,7 +78,9 @@ def test_words_are_marked_by_the_kind_of_their_error(tmp_path):
 def test_recognised_words_carry_confidence_and_time(tmp_path):
     page = section(decoded(tmp_path))
     heard = [attributes for attributes, _ in page.find("span", class_="heard") if "data-start" in attributes]
-    assert heard[0]["style"] == "--c:0.90" and heard[0]["data-start"] == "0.0" and heard[0]["title"] == "confidence 0.90"
+    assert (
+        heard[0]["style"] == "--c:0.90" and heard[0]["data-start"] == "0.0" and heard[0]["title"] == "confidence 0.90"
+    )
     wrong = [attributes for attributes, text in page.find("ins") if text == "nine"]
     assert wrong[0]["style"] == "--c:0.80" and wrong[0]["data-start"] == "0.1"
 

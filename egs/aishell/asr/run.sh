@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# AISHELL-1: read Mandarin at 16 kHz by 400 speakers, scored in characters. 178 hours, 15 GB to download.
+# AISHELL-1: read Mandarin at 16 kHz by 400 speakers. 178 hours, 15 GB to download. Look at the CER.
 #
-#   ./run.sh
+#   ./run.sh                                    the published splits
 
 conf=conf/ctc.yaml
 exp=exp/ctc

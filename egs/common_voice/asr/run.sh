@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# Common Voice: one language, read by volunteers. Its owner asks you to accept the terms before you download it:
+# Common Voice: sentences read by volunteers, one of many languages. Download it yourself, since its owner asks
+# you to accept the terms, and put it where stage 0 then says.
 #
+#   ./run.sh                                    English: tables train, dev and test
+#   ./run.sh --exp exp/de corpus.language=de normalizer.name=basic
 
 conf=conf/ctc.yaml
 exp=exp/ctc

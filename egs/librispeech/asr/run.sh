@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# LibriSpeech: read English at 16 kHz, tested on test-clean and test-other. 960 hours, 60 GB to download.
+# LibriSpeech: read English books at 16 kHz. 960 hours to train on, 60 GB to download.
 #
-#   ./run.sh
+#   ./run.sh                                    train on everything, test on test-clean and test-other
 #   ./run.sh --stop-stage 1                     only download it and make the manifests
 
 conf=conf/ctc.yaml

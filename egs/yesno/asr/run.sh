@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# yesno: one man says yes and no in Hebrew, eight words in each of 60 recordings. 6 minutes at 8 kHz.
+# yesno: one man says eight Hebrew words, each yes or no, in every one of 60 recordings. 6 minutes at 8 kHz.
 #
-#   ./run.sh                                    train on 30 recordings, test on the other 30 (240 words)
+#   ./run.sh                                    train on 30 recordings, test on the other 30: 240 words
 
 conf=conf/ctc.yaml
 exp=exp/ctc

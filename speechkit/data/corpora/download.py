@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import lzma
 import shutil
+import ssl
 import tarfile
 import tempfile
 import time
@@ -28,6 +29,7 @@ TIMEOUT = 60.0  # seconds without a byte
 FRUITLESS_ATTEMPTS = 4  # connections in a row that brought nothing, before we give up
 PAUSE = 1.0  # seconds before the second attempt; doubles
 _CHUNK = 1 << 20
+_BROKEN = (urllib.error.URLError, ConnectionError, TimeoutError, ssl.SSLError, http.client.HTTPException)
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def _receive_all(url: str, partial: Path) -> None:
                 reason = f"HTTP {error.code} {error.reason}"
                 if error.code < 500 and error.code not in (408, 429):
                     raise _no_download(url, reason) from None
-            except (urllib.error.URLError, ConnectionError, TimeoutError, http.client.HTTPException) as error:
+            except _BROKEN as error:
                 reason = str(getattr(error, "reason", None) or error or type(error).__name__)
             fruitless = 0 if _size(partial) > before else fruitless + 1
             if fruitless == FRUITLESS_ATTEMPTS:
@@ -203,8 +205,11 @@ def _unpack(path: Path, into: Path) -> None:
     try:
         with tarfile.open(path) as tar:
             tar.extractall(into, filter="data")
+            while tar.fileobj.read(_CHUNK):  # tarfile stops before the CRC of the compressed stream
+                pass
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path}: not a whole and safe tar archive: {error}; remove it and download it again") from None
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{path}: not a whole and safe tar archive: {reason}; remove it and download it again") from None
 
 
 def _merge(source: Path, target: Path) -> None:

@@ -96,6 +96,7 @@ def _serve(library_path: str, data_path: str, requests: str) -> None:
     rate = library.espeak_Initialize(_SYNCHRONOUS, 0, os.fsencode(data_path), _DONT_EXIT)
     if rate != SAMPLING_RATE:
         sys.exit(f"expected {SAMPLING_RATE} Hz from the voices in {data_path}, got {rate}; reinstall espeakng-loader")
+    library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # breathy voices; espeak-ng itself seeds by the clock
     samples = bytearray()
     callback_type = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 

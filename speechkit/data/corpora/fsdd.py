@@ -13,7 +13,8 @@ import soundfile
 from lhotse import CutSet, Recording
 from lhotse.cut import Cut
 from lhotse.utils import fastcopy
-from pydantic import Field
+from pydantic import Field, model_validator
+from typing_extensions import Self
 
 from speechkit.data.corpora.base import Corpus, make_cut, read_recording, read_recordings, sorted_cuts
 from speechkit.data.corpora.download import Archive, download_and_extract
@@ -85,10 +86,11 @@ class Fsdd(Corpus, name="fsdd"):
         seed: Count = 0
         """Of the strings."""
 
-    def __init__(self, config: Config) -> None:
-        if config.min_snr > config.max_snr:
-            raise ValueError(f"corpus.min_snr: expected at most max_snr = {config.max_snr}, got {config.min_snr}; swap them")
-        super().__init__(config)
+        @model_validator(mode="after")
+        def _snr_in_order(self) -> Self:
+            if self.min_snr > self.max_snr:
+                raise ValueError(f"min_snr: expected at most max_snr = {self.max_snr}, got {self.min_snr}; swap them")
+            return self
 
     def missing(self, corpus_dir: Path) -> str | None:
         folder = Path(corpus_dir) / "recordings"

@@ -16,7 +16,8 @@ import soundfile
 import soxr
 from lhotse import AudioSource, CutSet, Recording
 from lhotse.cut import Cut
-from pydantic import Field
+from pydantic import Field, model_validator
+from typing_extensions import Self
 
 from speechkit.data.corpora.base import Corpus, first_missing, make_cut, sorted_cuts
 from speechkit.data.corpora.espeak import SAMPLING_RATE as ESPEAK_RATE
@@ -103,10 +104,11 @@ class Mini(Corpus, name="mini"):
         seed: Annotated[int, Field(ge=0)] = 0
         """Another seed gives other sentences, voices and noise."""
 
-    def __init__(self, config: Config) -> None:
-        if config.min_snr > config.max_snr:
-            raise ValueError(f"corpus.min_snr: expected at most max_snr = {config.max_snr}, got {config.min_snr}; swap them")
-        super().__init__(config)
+        @model_validator(mode="after")
+        def _snr_in_order(self) -> Self:
+            if self.min_snr > self.max_snr:
+                raise ValueError(f"min_snr: expected at most max_snr = {self.max_snr}, got {self.min_snr}; swap them")
+            return self
 
     def missing(self, corpus_dir: Path) -> str | None:
         return first_missing([self._folder(corpus_dir)])

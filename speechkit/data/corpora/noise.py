@@ -26,10 +26,12 @@ def make_noise(kind: NoiseKind, num_samples: int, sampling_rate: int, rng: np.ra
     Returns:
         (L,) float32.
     """
-    noise = _coloured(num_samples, sampling_rate, _EXPONENT[kind], rng)
+    length = max(num_samples, sampling_rate)  # a second at least, or there is nothing as slow as a syllable in it
+    noise = _coloured(length, sampling_rate, _EXPONENT[kind], rng)
     if kind == "babble":
-        slow = _coloured(num_samples, sampling_rate, 0.0, rng, highest=_SYLLABLE_RATE)
+        slow = _coloured(length, sampling_rate, 0.0, rng, highest=_SYLLABLE_RATE)
         noise *= np.exp(0.5 * slow / _rms(slow))
+    noise = noise[:num_samples]
     return (noise / _rms(noise)).astype(np.float32)
 
 

@@ -1,0 +1,17 @@
+import unicodedata
+
+from speechkit.text.scripts import has_ideograph
+
+
+def test_the_ranges_agree_with_the_names_of_the_characters():
+    for code in range(0x30000):
+        char = chr(code)
+        name = unicodedata.name(char, "")
+        if unicodedata.category(char) == "Lo" and name.startswith(("CJK UNIFIED", "CJK COMPAT", "HIRAGANA", "KATAKANA LETTER")):
+            assert has_ideograph(char), (hex(code), name)
+        if name.startswith(("LATIN", "CYRILLIC", "ARABIC", "HANGUL", "DIGIT", "IDEOGRAPHIC FULL STOP")):
+            assert not has_ideograph(char), (hex(code), name)
+
+
+def test_one_ideograph_in_a_word_is_enough():
+    assert has_ideograph("ab天") and not has_ideograph("abc") and not has_ideograph("")
