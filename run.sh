@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # speechkit: from recordings to a recogniser.
 #
-#   ./run.sh                              set up, then train, decode and score a recogniser on the built-in corpus (CPU)
+#   ./run.sh                              set up, then train and test a recogniser on the built-in corpus, on a CPU
 #   ./run.sh CORPUS [TASK] [OPTION ...] [key.sub=value ...]
 #                                         set up, then run the recipe egs/CORPUS/TASK, for example
 #                                         ./run.sh yesno asr --exp exp/small encoder.dim=64
-#   ./run.sh CORPUS TASK --help           what that recipe does, and its options (--stage N, --stop-stage N, --force ...)
+#   ./run.sh CORPUS TASK --help           what that recipe does; its options: --stage N, --stop-stage N, --force ...
 #   ./run.sh test [PYTEST ARGUMENT ...]   set up with the test extra, then run the tests
 #   ./run.sh setup [EXTRA ...]            only set up, with extras of setup.py if wanted
 #

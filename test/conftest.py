@@ -27,7 +27,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the tiers whose means are missing, and say how to get them."""
     if not os.environ.get("SPEECHKIT_CORPORA"):
         _skip(items, "corpus", "needs real recordings: set SPEECHKIT_CORPORA to the folder that holds the corpora")
-    if any(item.get_closest_marker("gpu") for item in items) and not importlib.import_module("torch").cuda.is_available():
+    if (
+        any(item.get_closest_marker("gpu") for item in items)
+        and not importlib.import_module("torch").cuda.is_available()
+    ):
         _skip(items, "gpu", "needs an NVIDIA GPU")
 
 
@@ -61,7 +64,9 @@ def no_network() -> Iterator[None]:
     def check(host: Any) -> None:
         host = host.decode() if isinstance(host, bytes) else host
         if host not in LOOPBACK and not str(host).startswith("127."):
-            raise RuntimeError(f"a test wants to talk to {host!r}: tests run without a network; serve it from localhost")
+            raise RuntimeError(
+                f"a test wants to talk to {host!r}: tests run without a network; serve it from localhost"
+            )
 
     def checked_connect(self: socket.socket, address: Any) -> None:
         check(address[0] if isinstance(address, tuple) else "")  # a Unix socket has a path, no host

@@ -1,4 +1,4 @@
-"""Small corpora in the folder layouts of their publishers, spoken by espeak-ng, for tests that must not need the real ones.
+"""Small corpora in the folder layouts of their publishers, spoken by espeak-ng, for tests without the real ones.
 
 Every function fills ``folder`` as ``$SPEECHKIT_CORPORA/<name>`` would be, and returns ``{part: {utterance id: text}}``.
 """
@@ -19,7 +19,15 @@ from speechkit.data.corpora import espeak, fsdd, mini, mini_librispeech
 
 Texts = dict[str, dict[str, str]]
 
-LIBRISPEECH_PARTS = ("train-clean-100", "train-clean-360", "train-other-500", "dev-clean", "dev-other", "test-clean", "test-other")
+LIBRISPEECH_PARTS = (
+    "train-clean-100",
+    "train-clean-360",
+    "train-other-500",
+    "dev-clean",
+    "dev-other",
+    "test-clean",
+    "test-other",
+)
 COMMON_VOICE_COLUMNS = (
     "client_id path sentence_id sentence sentence_domain up_votes down_votes age gender accents variant locale segment"
 ).split()
@@ -45,7 +53,9 @@ def voice(number: int) -> str:
     return f"{mini.ACCENTS[number % len(mini.ACCENTS)]}+{variants[number % len(variants)]}"
 
 
-def write_librispeech(folder: Path, parts: Iterable[str] = LIBRISPEECH_PARTS, num_speakers: int = 2, num_utterances: int = 2) -> Texts:
+def write_librispeech(
+    folder: Path, parts: Iterable[str] = LIBRISPEECH_PARTS, num_speakers: int = 2, num_utterances: int = 2
+) -> Texts:
     """LibriSpeech; every part has speakers of its own."""
     numbers = itertools.count(100)
     speakers = {part: [next(numbers) for _ in range(num_speakers)] for part in parts}
@@ -72,8 +82,12 @@ def _write_librispeech(folder: Path, speakers: dict[str, list[int]], num_utteran
             soundfile.write(chapter_folder / f"{name}.flac", wav, 16000)
             with open(chapter_folder / f"{speaker}-{chapter}.trans.txt", "a", encoding="utf-8") as file:
                 file.write(f"{name} {texts[part][name]}\n")
-    rows = [f"{number:<4} | F | {part:<16} | 0.10 | Speaker {number}" for part, all_ in speakers.items() for number in all_]
-    (root / "SPEAKERS.TXT").write_text("\n".join([";ID  |SEX| SUBSET           |MINUTES| NAME", *rows, ""]), encoding="utf-8")
+    rows = [
+        f"{number:<4} | F | {part:<16} | 0.10 | Speaker {number}" for part, all_ in speakers.items() for number in all_
+    ]
+    (root / "SPEAKERS.TXT").write_text(
+        "\n".join([";ID  |SEX| SUBSET           |MINUTES| NAME", *rows, ""]), encoding="utf-8"
+    )
     for name in ("README.TXT", "LICENSE.TXT", "CHAPTERS.TXT", "BOOKS.TXT"):
         (root / name).write_text("; as published\n", encoding="utf-8")
     return texts
@@ -132,9 +146,13 @@ def write_common_voice(
     root = Path(folder, *([release] if release else []), language)
     (root / "clips").mkdir(parents=True)
     names = [f"common_voice_{language}_{100 + number}" for number in range(3 * num_clips)]
-    sentences = [*itertools.islice(itertools.cycle(MANDARIN), len(names))] if language == "zh-CN" else english(len(names))
+    sentences = (
+        [*itertools.islice(itertools.cycle(MANDARIN), len(names))] if language == "zh-CN" else english(len(names))
+    )
     voices = ["cmn"] * len(names) if language == "zh-CN" else [voice(number) for number in range(len(names))]
-    sentences = [f"{text[0].upper()}{text[1:]}." if language != "zh-CN" else f"{text.replace(' ', '')}。" for text in sentences]
+    sentences = [
+        f"{text[0].upper()}{text[1:]}." if language != "zh-CN" else f"{text.replace(' ', '')}。" for text in sentences
+    ]
     for name, wav in zip(names, speech(sentences, voices, 32000), strict=True):
         soundfile.write(root / "clips" / f"{name}.mp3", wav, 32000)
     everything = dict(zip(names, sentences, strict=True))

@@ -1,4 +1,4 @@
-"""The shell side: options, stages that resume, recipes and the set-up. Programs that take long are replaced by fakes."""
+"""The shell side: options, stages that resume, recipes and the set-up. Fakes stand in for programs that take long."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-# --- options ---------------------------------------------------------------------------------------------------------
+# --- options --------------------------------------------------------------------------------------------------------
 
 OPTIONS = f"""
 script_name=./run.sh script_file={shlex.quote(str(ROOT / "run.sh"))}
@@ -91,7 +91,7 @@ def test_a_wrong_option_is_one_line_with_a_remedy(arguments: str, message: str, 
     assert ran.stderr.startswith(f"./run.sh: error: {message}") and ran.stderr.count("\n") == 1
 
 
-# --- stages ----------------------------------------------------------------------------------------------------------
+# --- stages ---------------------------------------------------------------------------------------------------------
 
 STAGES = f"""
 source {shlex.quote(str(ROOT / "utils/stage.sh"))}
@@ -134,7 +134,9 @@ def test_stages_run_between_the_two_ends(folder: Path) -> None:
         ({"FROM": "3"}, []),
     ],
 )
-def test_a_change_runs_its_stage_and_all_after_it_again(changes: dict[str, str], again: list[int], folder: Path) -> None:
+def test_a_change_runs_its_stage_and_all_after_it_again(
+    changes: dict[str, str], again: list[int], folder: Path
+) -> None:
     assert stages_run(bash(STAGES, folder, **FIRST)) == [1, 2, 3]
     assert stages_run(bash(STAGES, folder, **{**FIRST, **changes})) == again
 
@@ -171,13 +173,21 @@ echo "never reached"
 @pytest.mark.parametrize(
     ("command", "status", "error"),
     [
-        ("echo speechkit train: error: cut c7: no audio; echo bye; exit 3", 3, "speechkit train: error: cut c7: no audio"),
+        (
+            "echo speechkit train: error: cut c7: no audio; echo bye; exit 3",
+            3,
+            "speechkit train: error: cut c7: no audio",
+        ),
         (
             "echo Traceback; echo '    raise KeyError: x'; echo ValueError: first; echo RuntimeError: second; exit 1",
             1,
             "ValueError: first",
         ),
-        ("echo '[rank1]: torch.OutOfMemoryError: 80 GiB'; echo 'Error: late'; exit 1", 1, "[rank1]: torch.OutOfMemoryError: 80 GiB"),
+        (
+            "echo '[rank1]: torch.OutOfMemoryError: 80 GiB'; echo 'Error: late'; exit 1",
+            1,
+            "[rank1]: torch.OutOfMemoryError: 80 GiB",
+        ),
         ("echo the word error rate is 7; echo 'it stopped'; echo; exit 9", 9, "it stopped"),
         ("kill -KILL $$", 137, "the process was killed, most likely because the machine ran out of memory"),
         ("exit 5", 5, "(nothing was printed)"),
@@ -200,7 +210,7 @@ def test_a_failing_stage_says_the_cause_the_log_and_how_to_go_on(
 
 
 def test_a_failed_stage_runs_again_and_forgets_that_it_was_done(folder: Path) -> None:
-    script = FAILING.replace("given=(", 'force=$FORCE; given=(').replace("force=false", "")
+    script = FAILING.replace("given=(", "force=$FORCE; given=(").replace("force=false", "")
     good = 'test "$OK" = yes'
     assert bash(script, folder, FORCE="false", COMMAND=good, OK="yes").returncode == 0
     assert bash(script, folder, FORCE="true", COMMAND=good, OK="no").returncode == 1
@@ -227,7 +237,7 @@ def test_ctrl_c_stops_the_recipe_after_the_command_has_saved(folder: Path) -> No
     assert not list(folder.glob("log/*.done"))
 
 
-# --- the environment ---------------------------------------------------------------------------------------------------
+# --- the environment ------------------------------------------------------------------------------------------------
 
 # An interpreter that writes down how it is called, makes copies of itself as environments, and installs nothing.
 PYTHON = """#!/usr/bin/env bash
@@ -288,7 +298,7 @@ def made(checkout: Path) -> list[str]:
     return [line.replace(str(checkout / ".venv"), "VENV") for line in calls(checkout)]
 
 
-EDITABLE = "--no-build-isolation --editable"
+EDITABLE = "--no-build-isolation --use-pep517 --editable"
 WHOLE = ["-m venv VENV", "-m pip --version", "torch==2.13.0+cpu", "setuptools wheel", f"{EDITABLE} .[test]"]
 
 
@@ -317,7 +327,7 @@ def test_a_changed_pin_is_installed_into_the_same_environment(checkout: Path) ->
 def test_a_set_up_that_failed_goes_on_where_it_stopped(checkout: Path) -> None:
     ran = set_up(checkout, "test", BROKEN="--editable")
     assert ran.returncode == 1
-    assert "pip could not install --no-build-isolation --editable .[test]; see above, then run again" in ran.stderr
+    assert f"pip could not install {EDITABLE} .[test]; see above, then run again" in ran.stderr
     made(checkout)
     assert set_up(checkout, "test").returncode == 0
     assert made(checkout) == WHOLE[2:]
@@ -345,7 +355,10 @@ def test_an_environment_of_another_interpreter_is_made_anew(checkout: Path) -> N
 
 def test_a_moved_environment_is_made_anew(checkout: Path) -> None:
     set_up(checkout, "test")
-    bash("mv checkout elsewhere && mkdir checkout && cp elsewhere/*.* checkout && mv elsewhere/.venv here", checkout.parent)
+    bash(
+        "mv checkout elsewhere && mkdir checkout && cp elsewhere/*.* checkout && mv elsewhere/.venv here",
+        checkout.parent,
+    )
     assert "making it anew" in set_up(checkout, "test", SPEECHKIT_VENV="here").stderr
 
 
@@ -366,7 +379,11 @@ def test_a_folder_that_is_no_environment_is_left_alone(checkout: Path) -> None:
         (NO_CPU_BUILD, ["torch==2.13.0+cpu", "torch==2.13.0"], "set SPEECHKIT_TORCH_INDEX"),
         (NO_CPU_BUILD_EITHER, ["torch==2.13.0+cpu", "torch==2.13.0"], "set SPEECHKIT_TORCH_INDEX"),
         ({"GPU": "yes"}, ["torch==2.13.0"], "installing torch==2.13.0\n"),
-        ({"SPEECHKIT_TORCH_INDEX": "file:///wheels"}, ["--extra-index-url file:///wheels torch==2.13.0"], "SPEECHKIT_TORCH_INDEX"),
+        (
+            {"SPEECHKIT_TORCH_INDEX": "file:///wheels"},
+            ["--extra-index-url file:///wheels torch==2.13.0"],
+            "SPEECHKIT_TORCH_INDEX",
+        ),
     ],
 )
 def test_the_build_of_torch_suits_the_machine(
@@ -402,7 +419,7 @@ def test_without_the_venv_module_virtualenv_will_do(checkout: Path) -> None:
     assert made(checkout) == ["-m venv VENV", "-m virtualenv VENV", *WHOLE[2:]]
 
 
-# --- run.sh ------------------------------------------------------------------------------------------------------------
+# --- run.sh ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -411,7 +428,9 @@ def house(checkout: Path) -> Path:
     shutil.copy(ROOT / "run.sh", checkout)
     shutil.copytree(ROOT / "utils", checkout / "utils")
     for recipe in ("mini/asr", "yesno/asr", "ljspeech/tts", "ljspeech/vocoder"):
-        executable(checkout / f"egs/{recipe}/run.sh", f'#!/bin/sh\necho "{recipe}: $*"; echo "$SPEECHKIT_COMMAND"; exit 3\n')
+        executable(
+            checkout / f"egs/{recipe}/run.sh", f'#!/bin/sh\necho "{recipe}: $*"; echo "$SPEECHKIT_COMMAND"; exit 3\n'
+        )
     return checkout
 
 
@@ -471,7 +490,7 @@ def test_run_test_sets_up_the_test_extra_and_starts_pytest(house: Path, argument
     assert made(house)[-2:] == [f"{EDITABLE} .[test]", command]
 
 
-# --- recipes -----------------------------------------------------------------------------------------------------------
+# --- recipes --------------------------------------------------------------------------------------------------------
 
 SPEECHKIT = """#!/usr/bin/env bash
 echo "$*" | tee -a "$CALLS"
@@ -505,7 +524,7 @@ ALL = [
     "prepare ./conf.yaml --download-only",
     "prepare ./conf.yaml",
     "tokenizer ./conf.yaml",
-    "train ./conf.yaml --exp exp/ctc",
+    "train ./conf.yaml --exp exp/ctc --fail-if-stopped",
     "average exp/ctc",
     "decode exp/ctc",
     "score exp/ctc",
@@ -547,7 +566,7 @@ def test_overrides_and_another_experiment_reach_every_verb_and_keep_the_manifest
     assert again == [
         "tokenizer ./conf.yaml data.features=precomputed",
         "features ./conf.yaml data.features=precomputed",
-        "train ./conf.yaml data.features=precomputed --exp exp/b",
+        "train ./conf.yaml data.features=precomputed --exp exp/b --fail-if-stopped",
     ]
 
 
@@ -556,7 +575,7 @@ def test_fsdd_can_leave_each_speaker_out_and_pools_the_errors(recipes: Path) -> 
     assert len(asked) == 6 * len(ALL)
     without_theo = "seed=2 corpus.split=leave_one_out corpus.held_out=theo"
     assert f"prepare ./conf.yaml {without_theo}" in asked
-    assert f"train ./conf.yaml {without_theo} --exp exp/ctc_without_theo" in asked
+    assert f"train ./conf.yaml {without_theo} --exp exp/ctc_without_theo --fail-if-stopped" in asked
     assert "decode exp/ctc_without_theo search.beam_size=4" in asked
     assert (recipes / "screen").read_text(encoding="utf-8").endswith("WER  12.50 %  [6 / 48]\n")
 

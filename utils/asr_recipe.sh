@@ -59,7 +59,7 @@ asr_stages() {
       speechkit features "$conf" "${changes[@]}"
   fi
   stage 4 "train" --log "$exp_log" --key "$all_key" \
-    speechkit train "$conf" "${changes[@]}" --exp "$exp"
+    speechkit train "$conf" "${changes[@]}" --exp "$exp" --fail-if-stopped
   stage 5 "average" --log "$exp_log" \
     speechkit average "$exp"
   stage 5 "decode" --log "$exp_log" \
@@ -70,7 +70,7 @@ asr_stages() {
     speechkit report "$exp"
 }
 
-# config_keys CONF CHANGE...: hashes of what the manifests depend on and of the whole config, and where features come from.
+# config_keys CONF CHANGE...: hashes of what the manifests depend on and of the whole config, and `data.features`.
 config_keys() {
   python - "$PWD" "$@" <<'PYTHON'
 import hashlib

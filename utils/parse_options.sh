@@ -5,8 +5,8 @@
 #
 # `--some-name VALUE` and `--some-name=VALUE` set the variable some_name. An option whose default is true or false takes
 # only these, or nothing for true; one whose default is a number takes only a number. Arguments of the form
-# key.sub=value are collected in the array `overrides`; anything else is an error. All but --stage is kept in `given`, from
-# which utils/stage.sh builds the command that goes on after a failure. `--help` prints the comment at the head of
+# key.sub=value are collected in the array `overrides`; anything else is an error. All but --stage is kept in `given`,
+# from which utils/stage.sh builds the command that goes on after a failure. `--help` prints the comment at the head of
 # `script_file`, and the options, each explained by option_help[some_name].
 
 if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
@@ -68,7 +68,8 @@ parse_options() {
         [[ $name == stage ]] || given+=("--${name//_/-}" "$value")
         ;;
       *)
-        [[ $1 =~ ^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_-]+)*= ]] || die "expected --option VALUE or key.sub=value, got '$1'"
+        [[ $1 =~ ^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_-]+)*= ]] ||
+          die "expected --option VALUE or key.sub=value, got '$1'"
         overrides+=("$1") && given+=("$1")
         ;;
     esac

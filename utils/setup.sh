@@ -5,7 +5,7 @@
 #
 #   SPEECHKIT_VENV         where the environment goes (default: .venv beside run.sh)
 #   PYTHON                 the interpreter to make it with (default: the first of python3, python3.13 ... that will do)
-#   SPEECHKIT_TORCH_INDEX  a package index to take PyTorch from, for example that of its CPU-only or of other CUDA builds
+#   SPEECHKIT_TORCH_INDEX  a package index to take PyTorch from: the CPU-only builds, or another CUDA version
 
 venv=${SPEECHKIT_VENV:-$repository/.venv}
 [[ $venv == /* ]] || venv=$PWD/$venv
@@ -29,7 +29,7 @@ setup() {
   say "done; the environment is $venv"
 }
 
-# installed FINGERPRINT EXTRA...: whether all of them are, by this very setup and with the interpreter that was asked for.
+# installed FINGERPRINT EXTRA...: whether all of them are, by this very setup and the interpreter that was asked for.
 installed() {
   local fingerprint=$1 extra
   shift
@@ -45,14 +45,15 @@ made_by_python() {
   [[ ! -f $venv/.speechkit/python ]] || [[ $("$PYTHON" -c "$describe_python" 2>&1) == "$(<"$venv/.speechkit/python")" ]]
 }
 
-# --- the environment ---------------------------------------------------------------------------------------------------
+# --- the environment ------------------------------------------------------------------------------------------------
 
 make_venv() {
   local python
   if [[ -e $venv ]]; then
     if venv_works; then return 0; fi
     [[ -d $venv/.speechkit || -z ${SPEECHKIT_VENV-} || -z $(ls -A "$venv") ]] ||
-      die "SPEECHKIT_VENV=$venv: expected a working virtual environment or nothing, got something else; choose another place" 1
+      die "SPEECHKIT_VENV=$venv: expected a working virtual environment or nothing, got something else; \
+choose another place" 1
   fi
   python=$(find_python)
   if [[ -e $venv ]]; then
@@ -97,7 +98,7 @@ find_python() {
 sudo apt install python3 python3-venv) and run again, or name it: PYTHON=/path/to/python3.11" 1
 }
 
-# --- packages ------------------------------------------------------------------------------------------------------------
+# --- packages -------------------------------------------------------------------------------------------------------
 
 install_packages() {
   local extras
@@ -105,14 +106,14 @@ install_packages() {
   install_torch
   say "installing speechkit${extras:+ [$extras]} and what it needs, at the versions of constraints.txt"
   pip_install setuptools wheel
-  (cd "$repository" && pip_install --no-build-isolation --editable ".${extras:+[$extras]}")
+  (cd "$repository" && pip_install --no-build-isolation --use-pep517 --editable ".${extras:+[$extras]}")
 }
 
 # PyTorch first and by itself: it is the big one, and its build depends on the machine.
 install_torch() {
-  local torch version
+  local torch version=none ask='from importlib.metadata import version; print(version("torch"))'
   torch=$(grep -E '^torch==' "$repository/constraints.txt")
-  version=$("$venv/bin/python" -c 'from importlib.metadata import version; print(version("torch"))' 2>/dev/null) || version=none
+  version=$("$venv/bin/python" -c "$ask" 2>/dev/null) || version=none
   if [[ torch==${version%%+*} == "$torch" ]]; then return 0; fi
   if [[ -n ${SPEECHKIT_TORCH_INDEX-} ]]; then
     say "installing $torch from SPEECHKIT_TORCH_INDEX"
@@ -126,13 +127,14 @@ install_torch() {
   fi
 }
 
-# On Linux x86-64 the default index has only the build with CUDA; other indexes, which pip may know, call the small one +cpu.
+# On Linux x86-64 the default index has only the build with CUDA; other indexes that pip may know call the small one
+# +cpu.
 install_cpu_torch() {
   local errors=$venv/.speechkit/pip-errors
   if (pip_install "$1+cpu") 2>"$errors"; then return 0; fi
   grep -qE "No matching distribution|ResolutionImpossible" "$errors" || { cat "$errors" >&2 && exit 1; }
-  say "pip knows no CPU-only build: its default one may bring gigabytes of CUDA libraries, which do no harm. To avoid that,"
-  say "press Ctrl-C and set SPEECHKIT_TORCH_INDEX to the index that pytorch.org/get-started/locally shows for Linux, Pip, CPU"
+  say "pip knows no CPU-only build; its default one may bring gigabytes of CUDA libraries, which do no harm. To avoid"
+  say "them, press Ctrl-C and set SPEECHKIT_TORCH_INDEX to the index that pytorch.org/get-started shows for pip and CPU"
   pip_install "$1"
 }
 

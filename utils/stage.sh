@@ -4,12 +4,13 @@
 #   stage 1 "manifests" --log data/log --key "$corpus_key" speechkit prepare conf/ctc.yaml
 #   stage 4 "train"     --log exp/ctc/log --input conf/ctc.yaml speechkit train conf/ctc.yaml --exp exp/ctc
 #
-# A stage runs when stage <= its number <= stop_stage, unless it is done: unless its mark LOG/<number>-<title>.done holds
-# its present key. The key is a hash of the stage's command (or of --key TEXT instead, where not all of the command
-# matters), of the content of its --input files and of the mark of the stage before; every run leaves another mark. So a
-# changed config, override or input runs this stage and all after it again. `force=true` runs it anyway. What it prints
-# goes to the screen and to LOG/<number>-<title>.log; with --show that log is printed again when the stage is skipped.
-# When a stage fails, the script ends with its exit code and says the first error, where the log is, and how to go on.
+# A stage runs when stage <= its number <= stop_stage unless it is done, which is when its mark
+# LOG/<number>-<title>.done holds its present key. The key is a hash of the stage's command (or of --key TEXT instead,
+# where not all of the command matters), of the content of its --input files and of the mark of the stage before; every
+# run leaves another mark. So a changed config, override or input runs this stage and all after it again. `force=true`
+# runs it anyway. What it prints goes to the screen and to LOG/<number>-<title>.log; with --show that log is printed
+# again when the stage is skipped. When a stage fails, the script ends with its exit code and says the first error,
+# where the log is, and how to go on.
 
 stage_before="" # the mark of the stage before
 stage_running=""
@@ -72,8 +73,10 @@ run_stage() {
 
 # The line of a log that tells the cause: the first that looks like an error, else the last one with any text.
 first_error() {
-  local error='^(\[[^]]*\]:? *)?([A-Za-z_][A-Za-z0-9_.]*(Error|Exception|Exit|Interrupt)(:|$)|([^ ]+ ){0,3}(error|ERROR|fatal): )'
-  grep -m 1 -E -e "$error" -e 'command not found|Permission denied|No such file' "$1" ||
+  local rank='^(\[[^]]*\]:? *)?' # what torchrun puts before a line
+  local python='[A-Za-z_][A-Za-z0-9_.]*(Error|Exception|Exit|Interrupt)(:|$)'
+  local program='([^ ]+ ){0,3}(error|ERROR|fatal): '
+  grep -m 1 -E -e "$rank($python|$program)" -e 'command not found|Permission denied|No such file' "$1" ||
     { (($2 == 137)) && echo "the process was killed, most likely because the machine ran out of memory"; } ||
     grep -v '^[[:space:]]*$' "$1" | tail -n 1 || echo "(nothing was printed)"
 }

@@ -146,7 +146,8 @@ def score(pairs: Iterable[tuple[str, str, str]], unit: Unit = "word", seed: int 
     pairs = _checked(pairs)
     utterances = [_score_one(id, split_units(ref, unit), split_units(hyp, unit)) for id, ref, hyp in pairs]
     counts = np.array([(each.sub, each.ins, each.del_, each.ref_len) for each in utterances])
-    confusions = collections.Counter(pair for each in utterances if each.sub for pair in each.alignment if _mark(pair) == "S")
+    wrong = (pair for each in utterances if each.sub for pair in each.alignment)
+    confusions = collections.Counter(pair for pair in wrong if _mark(pair) == "S")
     return ScoreReport(unit, _total(counts, seed), utterances, confusions)
 
 
@@ -225,7 +226,7 @@ def _named(counts: collections.Counter[str]) -> dict[str, int]:
 
 
 def display_width(text: str) -> int:
-    """Columns that ``text`` takes in a terminal: two for wide (Chinese, Japanese, Korean) characters, none for marks."""
+    """Columns of ``text`` in a terminal: two for a wide (Chinese, Japanese, Korean) character, none for a mark."""
     marks = sum(unicodedata.category(char) in ("Mn", "Me", "Cf") for char in text)
     wide = sum(unicodedata.east_asian_width(char) in ("W", "F") for char in text)
     return len(text) - marks + wide

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from speechkit.nn.dropout import Dropout
+from speechkit.nn.linear import Linear
 from speechkit.nn.position import Position
 
 
@@ -43,8 +44,8 @@ class SelfAttention(nn.Module):
         if dim % num_heads:
             raise ValueError(f"num_heads: expected a divisor of dim {dim}, got {num_heads}; change one of them")
         self.num_heads, self.head_dim = num_heads, dim // num_heads
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.out = nn.Linear(dim, dim)
+        self.qkv = Linear(dim, 3 * dim)
+        self.out = Linear(dim, dim)
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, positions: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
@@ -105,7 +106,7 @@ class RelativeSelfAttention(SelfAttention):
 
     def __init__(self, dim: int, num_heads: int, dropout: float = 0.0) -> None:
         super().__init__(dim, num_heads, dropout)
-        self.distance = nn.Linear(dim, dim, bias=False)
+        self.distance = Linear(dim, dim, bias=False)
         self.content_bias = nn.Parameter(torch.empty(num_heads, 1, self.head_dim))
         self.distance_bias = nn.Parameter(torch.empty(num_heads, 1, self.head_dim))
         nn.init.xavier_uniform_(self.content_bias.squeeze(1))

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from speechkit.nn.activation import Activation, make_activation
+from speechkit.nn.linear import Linear
 from speechkit.nn.norm import MaskedBatchNorm
 
 
@@ -59,11 +60,11 @@ class ConvolutionModule(nn.Module):
         activation: Activation = "swish",
     ) -> None:
         super().__init__()
-        self.expand = nn.Linear(dim, 2 * dim)
+        self.expand = Linear(dim, 2 * dim)
         self.depthwise = DepthwiseConv(dim, kernel_size)
         self.norm = MaskedBatchNorm(dim) if norm == "batch" else nn.LayerNorm(dim)
         self.activation = make_activation(activation)
-        self.contract = nn.Linear(dim, dim)
+        self.contract = Linear(dim, dim)
 
     def forward(self, x: Tensor, padding_mask: Tensor | None = None) -> Tensor:
         """Convolve over time.

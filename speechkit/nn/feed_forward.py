@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from speechkit.nn.activation import Activation, ActivationDropout
+from speechkit.nn.linear import Linear
 
 
 class FeedForward(nn.Module):
@@ -19,9 +20,9 @@ class FeedForward(nn.Module):
 
     def __init__(self, dim: int, hidden_dim: int, activation: Activation = "swish", dropout: float = 0.0) -> None:
         super().__init__()
-        self.expand = nn.Linear(dim, hidden_dim)
+        self.expand = Linear(dim, hidden_dim)
         self.activation = ActivationDropout(activation, dropout)
-        self.contract = nn.Linear(hidden_dim, dim)
+        self.contract = Linear(hidden_dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` (..., D) to (..., D)."""

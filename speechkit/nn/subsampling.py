@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from speechkit.nn.conv2d import conv2d
+from speechkit.nn.linear import Linear
 
 Subsampling = Literal["conv2d", "vgg", "stack"]
 
@@ -59,7 +60,7 @@ class Conv2dSubsampling(nn.Module):
             for i, (kernel, stride) in enumerate(self.LAYERS[factor])
         )
         self.convs.to(memory_format=torch.channels_last)
-        self.out = nn.Linear(out_dim * self._output_size(in_dim), out_dim)
+        self.out = Linear(out_dim * self._output_size(in_dim), out_dim)
 
     def _output_size(self, size: int | Tensor) -> int | Tensor:
         for kernel, stride in self.LAYERS[self.factor]:
@@ -107,7 +108,7 @@ class VggSubsampling(nn.Module):
             convs = [nn.Conv2d(num_in, num_out, 3, padding=1), nn.Conv2d(num_out, num_out, 3, padding=1)]
             self.blocks.append(nn.ModuleList(convs))
             num_in, num_out, size = num_out, 2 * num_out, (size + 1) // 2
-        self.out = nn.Linear(num_in * size, out_dim)
+        self.out = Linear(num_in * size, out_dim)
 
     def output_lens(self, lens: Tensor) -> Tensor:
         """Output lengths (B,) for input lengths (B,) in feature frames."""
@@ -140,7 +141,7 @@ class StackSubsampling(nn.Module):
         super().__init__()
         check_factor("stack", factor)
         self.factor = factor
-        self.out = nn.Linear(in_dim * factor, out_dim)
+        self.out = Linear(in_dim * factor, out_dim)
 
     def output_lens(self, lens: Tensor) -> Tensor:
         """Output lengths (B,) for input lengths (B,) in feature frames."""

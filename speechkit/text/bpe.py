@@ -32,7 +32,7 @@ class BpeTokenizer(Tokenizer, name="bpe"):
         model_type: Literal["unigram", "bpe"] = "unigram"
         """How the pieces are chosen: ``unigram`` (language model, pruned) or ``bpe`` (merges)."""
         character_coverage: float = pydantic.Field(default=1.0, ge=0.98, le=1)
-        """Share of the text's characters that get a piece; the rarest others are unknown (0.98 to 1; 0.9995 for Chinese)."""
+        """Share of the text's characters, 0.98 to 1, that get a piece; the rarest are unknown (Chinese: 0.9995)."""
         byte_fallback: bool = False
         """Spell unknown characters in UTF-8 bytes (256 tokens of the vocabulary), so that none is unknown."""
 

@@ -6,7 +6,8 @@ import re
 
 # Han with its extensions and compatibility forms, the iteration mark and zero, and the two kana.
 IDEOGRAPHS = (
-    "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U0003ffff"
+    "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U0003ffff"
 )
 _IDEOGRAPH = re.compile(f"[{IDEOGRAPHS}]")
 

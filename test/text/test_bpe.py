@@ -1,4 +1,5 @@
 import hashlib
+import os
 import subprocess
 import sys
 
@@ -61,8 +62,8 @@ def test_bytes_spell_unknown_characters():
 
 
 def test_text_that_looks_like_a_byte_token_is_plain_text():
-    tokenizer = fitted(texts=["<0x41> <0x41>"], vocab_size=15)
-    assert tokenizer.decode(tokenizer.encode("<0x41>")) == "<0x41>"
+    tokenizer = fitted(texts=["a<0x41>", "b<0x41>", "c<0x41>"], vocab_size=18)
+    assert tokenizer.decode(tokenizer.encode("a<0x41>")) == "a<0x41>"
 
 
 @pytest.mark.parametrize("reserved", ["\u2581", "\u2585", "\u2047", "\0"])
@@ -85,7 +86,8 @@ def test_another_process_learns_the_same_model(tmp_path):
         "import sys; from speechkit.text.bpe import BpeTokenizer\n"
         f"tokenizer = BpeTokenizer.Config(vocab_size=33).build(); tokenizer.fit({TEXTS!r}); tokenizer.save(sys.argv[1])"
     )
-    subprocess.run([sys.executable, "-c", code, tmp_path / "other"], check=True, env={"PYTHONHASHSEED": "7", "PYTHONPATH": "."})
+    environment = {"PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code, tmp_path / "other"], check=True, env=environment)
     fitted(vocab_size=33, model_type="unigram").save(tmp_path / "here")
     digests = [hashlib.sha256((tmp_path / name / "bpe.model").read_bytes()).hexdigest() for name in ("other", "here")]
     assert digests[0] == digests[1]

@@ -16,7 +16,7 @@ def normal(text, **options):
     ("text", "spoken"),
     [
         # cardinals, decimals, ordinals
-        ("12,345,678,901", "twelve billion three hundred forty five million six hundred seventy eight thousand nine hundred one"),
+        ("12,005,678,901", "twelve billion five million six hundred seventy eight thousand nine hundred one"),
         ("I have 3, 4, 5.", "i have three four five"),
         ("1,2,3", "one two three"),
         ("3.14 and .5", "three point one four and point five"),
@@ -40,7 +40,7 @@ def normal(text, **options):
         ("50-60%", "fifty to sixty percent"),
         # years, dates
         ("in 1999, 1905, 2005 and 2010", "in nineteen ninety nine nineteen oh five two thousand five and twenty ten"),
-        ("the 1900s, 1990's, '90s, mid-80s, 2000s", "the nineteen hundreds nineteen nineties nineties mid eighties two thousands"),
+        ("the 1900s, 1990's, '90s, mid-80s", "the nineteen hundreds nineteen nineties nineties mid eighties"),
         ("1999-2005", "nineteen ninety nine to two thousand five"),
         ("On March 3, 1999", "on march third nineteen ninety nine"),
         ("Jan. 1st 2000, Sept 30", "january first two thousand september thirtieth"),
@@ -53,6 +53,7 @@ def normal(text, **options):
         ("2:75", "two seventy five"),
         # ranges and telephone numbers
         ("5-10 years", "five to ten years"),
+        ("5 - 10 years, 3 -5", "five to ten years three minus five"),
         ("555-123-4567", "five five five one two three four five six seven"),
         ("(555) 123-4567", "five five five one two three four five six seven"),
         ("a 20-year-old", "a twenty year old"),
@@ -68,7 +69,9 @@ def normal(text, **options):
         # apostrophes, hyphens, accents
         ("Don't, it\u2019s o'clock, y'all'd've", "don't it's o'clock y'all'd've"),
         ("'Hello,' she said, \u2018hi\u2019", "hello she said hi"),
-        ("our customers\u2019 likes, goin' home, 'tis rock 'n' roll", "our customers' likes goin' home 'tis rock 'n' roll"),
+        ("she said 'yes' and 'of course'", "she said yes and of course"),
+        ("our customers\u2019 likes, goin' home", "our customers' likes goin' home"),
+        ("'tis rock 'n' roll, will o' the wisp", "'tis rock 'n' roll will o' the wisp"),
         ("it's 5's and 6'2", "it's fives and six two"),
         ("a well-known\u2014and old\u2013fact", "a well known and old fact"),
         ("Café, naïve, Straße, Ærø", "cafe naive strasse aero"),
@@ -85,7 +88,7 @@ def test_case_can_be_upper():
 
 
 def test_years_can_be_plain_numbers():
-    assert normal("1999 and the 1990s", years=False) == "one thousand nine hundred ninety nine and the nineteen nineties"
+    assert normal("1100 in the 1990s", years=False) == "one thousand one hundred in the nineteen nineties"
 
 
 def test_letters_apostrophes_and_single_spaces_are_all_that_is_left():
@@ -100,6 +103,7 @@ LJSPEECH = Path(os.environ.get("SPEECHKIT_CORPORA", "/nonexistent"), "ljspeech",
 @pytest.mark.skipif(not LJSPEECH.exists(), reason="needs ljspeech in $SPEECHKIT_CORPORA")
 def test_numbers_are_read_as_the_transcribers_of_ljspeech_wrote_them_out():
     with open(LJSPEECH, encoding="utf-8") as file:
-        rows = [row for row in csv.reader(file, delimiter="|", quoting=csv.QUOTE_NONE) if re.search("[0-9]", row[1])]
+        rows = list(csv.reader(file, delimiter="|", quoting=csv.QUOTE_NONE))
+    rows = [row for row in rows if re.search("[0-9]", row[1])]
     agree = [normal(raw) == normal(spoken) for _, raw, spoken in rows]
     assert len(rows) > 50 and sum(agree) / len(rows) > 0.98

@@ -6,8 +6,8 @@ from speechkit.text import english_numbers as numbers
 
 VALUES = dict(
     zip(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-        "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety".split(),
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+        "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety".split(),
         [*range(20), *range(20, 100, 10)],
     )
 )
@@ -41,7 +41,7 @@ def test_every_cardinal_reads_back_as_its_number():
         (100, "one hundred"),
         (105, "one hundred five"),
         (1_000_001, "one million one"),
-        (999_999_999_999, "nine hundred ninety nine billion nine hundred ninety nine million nine hundred ninety nine thousand nine hundred ninety nine"),
+        (3_000_200_010_012, "three trillion two hundred million ten thousand twelve"),
     ],
 )
 def test_cardinals_are_american_and_without_hyphens(number, words):
@@ -50,8 +50,8 @@ def test_cardinals_are_american_and_without_hyphens(number, words):
 
 @pytest.mark.parametrize(
     ("number", "words"),
-    [(1, "first"), (2, "second"), (3, "third"), (5, "fifth"), (8, "eighth"), (9, "ninth"), (12, "twelfth"), (20, "twentieth")]
-    + [(22, "twenty second"), (100, "one hundredth"), (113, "one hundred thirteenth"), (1000, "one thousandth"), (0, "zeroth")],
+    [(0, "zeroth"), (1, "first"), (2, "second"), (3, "third"), (5, "fifth"), (8, "eighth"), (9, "ninth")]
+    + [(12, "twelfth"), (20, "twentieth"), (22, "twenty second"), (100, "one hundredth"), (113, "one hundred thirteenth")],
 )
 def test_ordinals(number, words):
     assert numbers.ordinal(number) == words
@@ -69,11 +69,12 @@ def test_years(number, words):
 @pytest.mark.parametrize(
     ("text", "words"),
     [("007", "zero zero seven"), ("0", "zero"), ("1,000.50", "one thousand point five zero"), (".5", "point five")]
-    + [("1.2.3", "one point two point three"), ("1" * 16, " ".join(["one"] * 16)), ("1999", "one thousand nine hundred ninety nine")],
+    + [("1.2.3", "one point two point three"), ("1" * 16, " ".join(["one"] * 16)), ("1066", "one thousand sixty six")],
 )
 def test_numbers_as_written(text, words):
     assert numbers.number(text) == words
 
 
 def test_plurals():
-    assert [numbers.plural(word) for word in ("nineteen ninety", "six", "one hundred")] == ["nineteen nineties", "sixes", "one hundreds"]
+    words = ["nineteen ninety", "six", "one hundred"]
+    assert [numbers.plural(word) for word in words] == ["nineteen nineties", "sixes", "one hundreds"]

@@ -47,8 +47,8 @@ def test_a_wrong_line_is_named_with_its_file(tmp_path, content, message):
 
 @pytest.mark.parametrize("probability", [1.0, 0.5, 1e-7, 1 / 3])
 def test_a_written_lexicon_reads_back_the_same(tmp_path, probability):
-    entries = {"a": [Pronunciation(("AH0",)), Pronunciation(("EY1",), probability)], "天": [Pronunciation(("t", "ian1"))]}
-    lexicon = Lexicon(entries)
+    both = [Pronunciation(("AH0",)), Pronunciation(("EY1",), probability)]
+    lexicon = Lexicon({"a": both, "天": [Pronunciation(("t", "ian1"))]})
     lexicon.write(tmp_path / "out.txt")
     assert dict(Lexicon.read(tmp_path / "out.txt")) == dict(lexicon)
 

@@ -12,7 +12,7 @@ from speechkit.config import ConfigError
 from speechkit.text.tokenizer import Tokenizer
 
 TEXTS = ["the cat sat on the mat", "a dog barked", "it's a nice day", "the mat sat on a dog"]
-LEXICON = "".join(f"{word} {' '.join(word.upper())}\n" for word in sorted({word for text in TEXTS for word in text.split()}))
+LEXICON = "".join(f"{word} {' '.join(word.upper())}\n" for word in sorted(set(" ".join(TEXTS).split())))
 OPTIONS = {"bpe": {"vocab_size": 29, "model_type": "bpe"}}
 
 
@@ -102,6 +102,7 @@ def test_a_reserved_name_in_a_text_is_never_a_reserved_id(name, reserved, tmp_pa
     tokenizer = trained(name, tmp_path, texts=[*TEXTS, f"a {reserved} dog"], unknown="token", **options)
     ids = tokenizer.encode(f"a {reserved} dog")
     assert not {tokenizer.blank_id, tokenizer.sos_id} & set(ids)
+    assert len(set(tokenizer.tokens)) == tokenizer.vocab_size
 
 
 @pytest.mark.parametrize("name", sorted(set(Tokenizer.registry) - {"byte"}))

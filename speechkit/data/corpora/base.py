@@ -53,7 +53,7 @@ class Corpus(Component, kind="corpus"):
         """Make the splits.
 
         Returns:
-            For each split its cuts, sorted by id: one supervision each, with text and speaker; recording paths absolute.
+            The cuts of each split, sorted by id: one supervision each, with text and speaker; recording paths absolute.
 
         Raises:
             ValueError: the folder is not complete, or a recording or transcript in it cannot be read.
@@ -96,7 +96,9 @@ def shared_folder(name: str) -> Path | None:
     if not root:
         return None
     if not Path(root).expanduser().is_dir():
-        raise ValueError(f"{CORPORA_ENV}={root}: expected a folder that holds corpora, got no folder; correct or unset it")
+        raise ValueError(
+            f"{CORPORA_ENV}={root}: expected a folder that holds corpora, got no folder; correct or unset it"
+        )
     return Path(root).expanduser() / name
 
 

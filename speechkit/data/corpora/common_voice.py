@@ -49,8 +49,8 @@ class CommonVoice(Corpus, name="common_voice"):
         """Say how to get it: its owner gives it only to people who have accepted the terms in a browser."""
         raise ValueError(
             f"{self.missing(target_dir)}; Common Voice has no address to download from without an account: get "
-            f"{self.config.language!r} from https://commonvoice.mozilla.org/datasets, then extract it into {target_dir}, or "
-            f"into <folder>/{self.config.name} and set {CORPORA_ENV}=<folder>"
+            f"{self.config.language!r} from https://commonvoice.mozilla.org/datasets, then extract it into "
+            f"{target_dir}, or into <folder>/{self.config.name} and set {CORPORA_ENV}=<folder>"
         )
 
     def prepare(self, corpus_dir: Path) -> dict[str, CutSet]:
@@ -89,7 +89,9 @@ def _read_rows(table: Path) -> dict[str, dict[str, str]]:
         reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)  # sentences hold unbalanced quotes
         for row in reader:
             if any(row.get(column) is None for column in _COLUMNS):
-                raise ValueError(f"{table}:{reader.line_num}: expected columns {', '.join(_COLUMNS)}, got {row}; restore the file")
+                raise ValueError(
+                    f"{table}:{reader.line_num}: expected columns {', '.join(_COLUMNS)}, got {row}; restore the file"
+                )
             name = Path(row["path"]).stem
             if name in rows:
                 raise ValueError(f"{table}:{reader.line_num}: {row['path']} is there twice; remove one of the lines")

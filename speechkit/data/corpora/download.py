@@ -167,7 +167,13 @@ def _no_download(url: str, reason: str) -> ConnectionError:
 
 @contextlib.contextmanager
 def _progress(url: str) -> Iterator[Progress]:
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         progress.add_task(PurePosixPath(url).name, total=None)
         yield progress
@@ -209,7 +215,9 @@ def _unpack(path: Path, into: Path) -> None:
                 pass
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{path}: not a whole and safe tar archive: {reason}; remove it and download it again") from None
+        raise ValueError(
+            f"{path}: not a whole and safe tar archive: {reason}; remove it and download it again"
+        ) from None
 
 
 def _merge(source: Path, target: Path) -> None:

@@ -1,8 +1,9 @@
 """Speech from espeak-ng: the library in the wheel ``espeakng-loader``, driven by a child process.
 
-espeak-ng carries state from one sentence to the next (phases, random numbers) which no call resets, so the same sentence
-sounds a little different the second time. A child process that speaks one list of sentences and ends makes the list
-repeatable to the bit. The child is this file run as a script; it needs the standard library only, so it starts at once.
+espeak-ng carries state from one sentence to the next (phases, random numbers) which no call resets, so the same
+sentence sounds a little different the second time. A child process that speaks one list of sentences and ends makes the
+list repeatable to the bit. The child is this file run as a script; it needs the standard library only, so it starts at
+once.
 """
 
 from __future__ import annotations
@@ -62,7 +63,10 @@ def speak(sentences: Sequence[Sentence]) -> Iterator[bytes]:
         requests.write_text(json.dumps([asdict(sentence) for sentence in sentences]), encoding="utf-8")
         data = _short_path(espeakng_loader.get_data_path(), Path(folder))
         command = [sys.executable, "-I", "-S", __file__, espeakng_loader.get_library_path(), data, str(requests)]
-        with open(complaints, "wb") as stderr, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr) as child:
+        with (
+            open(complaints, "wb") as stderr,
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr) as child,
+        ):
             try:
                 yield from _read_blocks(child.stdout, len(sentences))
             finally:

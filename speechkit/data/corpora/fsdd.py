@@ -1,7 +1,8 @@
-"""FSDD, the Free Spoken Digit Dataset: six speakers, ten English digits, fifty takes of each; or strings of digits from it."""
+"""FSDD, the Free Spoken Digit Dataset: six speakers, ten English digits, fifty takes of each; and strings of them."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ from typing import Annotated, Literal
 import numpy as np
 import soundfile
 from lhotse import CutSet, Recording
-from lhotse.cut import Cut
+from lhotse.cut import Cut, MixedCut, MixTrack
 from lhotse.utils import fastcopy
 from pydantic import Field, model_validator
 from typing_extensions import Self
@@ -39,7 +40,7 @@ class Fsdd(Corpus, name="fsdd"):
     Splits, by the number at the end of a clip's name (its take, 0 to 49):
 
     * ``official``: takes 0 to 4 test (300 clips), the others train, of which takes 5 and 6 become dev (120 clips).
-    * ``leave_one_out``: all 500 clips of ``held_out`` test; the other speakers train, but for their takes 5 and 6 (dev).
+    * ``leave_one_out``: all 500 clips of ``held_out`` test; the others train, but for their takes 5 and 6 (dev).
 
     With ``connected``, each split becomes strings of three to seven digits by one speaker with pauses and background
     noise. They are mixed by Lhotse when they are loaded; nothing but a little noise is written. A string holds clips of
@@ -131,18 +132,27 @@ class Fsdd(Corpus, name="fsdd"):
 
     def _string(
         self, string_id: str, clips_of: dict[str, list[Cut]], noises: list[Recording], rng: np.random.Generator
-    ) -> Cut:
+    ) -> MixedCut:
         """One speaker's digits with pauses, under noise, as one cut with one supervision."""
         speakers = sorted(clips_of)
         clips = clips_of[speakers[rng.integers(len(speakers))]]
         picked = [clips[i] for i in rng.choice(len(clips), rng.integers(3, 8), replace=False)]
-        pauses = rng.uniform(0, self.config.max_pause, len(picked) + 1)
-        string = _join(picked, pauses)
-        noise = noises[rng.integers(len(noises))].to_cut()
-        offset = rng.uniform(0, max(noise.duration - string.duration, 0))
-        noise = noise.truncate(offset=offset, duration=min(string.duration, noise.duration))
-        snr = rng.uniform(self.config.min_snr, self.config.max_snr)
-        return _with_one_supervision(string.mix(noise, snr=round(snr, 2)), string_id)
+        *before, last = rng.uniform(0, self.config.max_pause, len(picked) + 1).round(3).tolist()
+        starts = list(itertools.accumulate((clip.duration for clip in picked), initial=0.0))
+        offsets = [round(start + pause, 6) for start, pause in zip(starts, itertools.accumulate(before), strict=False)]
+        end = offsets[-1] + picked[-1].duration
+        noise = _noise_tracks(
+            noises[rng.integers(len(noises))].to_cut(),
+            duration=round(end + last, 3),
+            shift=round(rng.uniform(0, _NOISE_SECONDS), 3),
+            snr=round(rng.uniform(self.config.min_snr, self.config.max_snr), 2),
+        )
+        text = " ".join(clip.supervisions[0].text for clip in picked)
+        whole = fastcopy(picked[0].supervisions[0], id=string_id, duration=round(end - offsets[0], 6), text=text)
+        cuts = [fastcopy(clip, supervisions=[] if number else [whole]) for number, clip in enumerate(picked)]
+        digits = [MixTrack(cut, offset=offset) for cut, offset in zip(cuts, offsets, strict=True)]
+        digits[0].is_snr_reference = True
+        return MixedCut(string_id, tracks=[*noise, *digits])
 
     def _noises(self, split: str) -> list[Recording]:
         """The split's own noise recordings, written first if they are not there yet; the same everywhere."""
@@ -169,18 +179,11 @@ def _noise(path: Path, kind: NoiseKind, split_number: int, take: int) -> Recordi
     return read_recording(path, path.stem)
 
 
-def _join(clips: list[Cut], pauses: Iterable[float]) -> Cut:
-    """``clips`` one after the other, a pause before each and one at the end (seconds)."""
-    first, *rest = (round(float(pause), 3) for pause in pauses)
-    string = clips[0].pad(duration=clips[0].duration + first, direction="left", preserve_id=True)
-    for pause, clip in zip(rest, [*clips[1:], None]):
-        string = string.pad(duration=string.duration + pause, preserve_id=True)
-        string = string if clip is None else string.append(clip, preserve_id="left")
-    return string
-
-
-def _with_one_supervision(cut: Cut, string_id: str) -> Cut:
-    """Merge the supervisions of a mixed cut: one transcript from the first digit to the last, one id for both."""
-    merged = cut.merge_supervisions(merge_policy="keep_first").with_id(string_id)
-    # Lhotse hangs the merged supervision on the first clip, but counts its start from that of the whole cut.
-    return merged.map_supervisions(lambda sup: fastcopy(sup, id=string_id, recording_id=string_id, start=0.0))
+def _noise_tracks(noise: Cut, duration: float, shift: float, snr: float) -> list[MixTrack]:
+    """Noise from 0 to ``duration`` s that begins ``shift`` s into the recording and starts it again when it ends."""
+    tracks, offset = [], 0.0
+    while duration - offset > 1e-6:
+        piece = noise.truncate(offset=shift, duration=min(noise.duration - shift, duration - offset))
+        tracks.append(MixTrack(piece.with_id(f"{noise.id}-{len(tracks)}"), offset=offset, snr=snr))
+        offset, shift = round(offset + piece.duration, 6), 0.0
+    return tracks

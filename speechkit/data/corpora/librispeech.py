@@ -31,7 +31,7 @@ _TRAIN_PARTS = ("train-clean-100", "train-clean-360", "train-other-500")
 
 
 class LibriSpeech(Corpus, name="librispeech"):
-    """OpenSLR 12. Splits: train, dev_clean, dev_other, test_clean, test_other; transcripts in capitals, as published."""
+    """OpenSLR 12. Splits: train, dev_clean, dev_other, test_clean, test_other; transcripts in capitals as published."""
 
     class Config(Corpus.Config):
         """How much of it."""
@@ -96,8 +96,8 @@ def read_parts(corpus_dir: Path, parts: Sequence[str], num_jobs: int) -> dict[st
     for part in parts:
         if lost := sorted(ids[part] - {cut.id for cut in cuts[part]}):
             raise ValueError(
-                f"{folder / part}: {len(lost)} of {len(ids[part])} transcribed recordings are missing, first {lost[0]}.flac; "
-                f"remove the folder and extract {part}.tar.gz again"
+                f"{folder / part}: {len(lost)} of {len(ids[part])} transcribed recordings are missing, first "
+                f"{lost[0]}.flac; remove the folder and extract {part}.tar.gz again"
             )
     return cuts
 
@@ -108,8 +108,12 @@ def _transcribed(part: Path) -> set[str]:
     for path in part.rglob("*.trans.txt"):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             if len(line.split(maxsplit=1)) != 2:
-                raise ValueError(f"{path}:{number}: expected an utterance id and its words, got {line!r}; correct the line")
+                raise ValueError(
+                    f"{path}:{number}: expected an utterance id and its words, got {line!r}; correct the line"
+                )
             ids.add(line.split(maxsplit=1)[0])
     if not ids:
-        raise ValueError(f"{part}: no transcripts (*.trans.txt) in it; remove the folder and extract {part.name}.tar.gz again")
+        raise ValueError(
+            f"{part}: no transcripts (*.trans.txt) in it; remove the folder and extract {part.name}.tar.gz again"
+        )
     return ids

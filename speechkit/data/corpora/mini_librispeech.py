@@ -9,7 +9,7 @@ from lhotse import CutSet
 from pydantic import Field
 
 from speechkit.data.corpora.base import Corpus, sorted_cuts
-from speechkit.data.corpora.librispeech import download_parts, missing_parts, parts_folder, read_parts
+from speechkit.data.corpora.librispeech import download_parts, missing_parts, read_parts
 
 # Speakers of train-clean-5; four more, which not every copy has, are left out.
 HELD_OUT = {

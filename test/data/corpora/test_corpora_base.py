@@ -83,7 +83,9 @@ def test_the_folder_that_is_returned_is_absolute(tmp_path, monkeypatch):
 
 def test_a_download_that_brings_the_wrong_files_is_an_error_with_the_remedy(tmp_path, monkeypatch):
     monkeypatch.delenv(CORPORA_ENV, raising=False)
-    with pytest.raises(ValueError, match=rf"letters\.txt: not found; .*<folder>/letters and set {CORPORA_ENV}=<folder>"):
+    with pytest.raises(
+        ValueError, match=rf"letters\.txt: not found; .*<folder>/letters and set {CORPORA_ENV}=<folder>"
+    ):
         find_or_download(Letters(arrives="numbers.txt"), tmp_path / "downloads")
 
 

@@ -132,7 +132,9 @@ def test_no_network_is_an_error_with_the_remedy(monkeypatch, tmp_path):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # a port on which nobody listens
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/speech.tar.gz"
-        with pytest.raises(ConnectionError, match=rf"{url}: cannot download: .*refused.*; connect .* set {CORPORA_ENV}"):
+        with pytest.raises(
+            ConnectionError, match=rf"{url}: cannot download: .*refused.*; connect .* set {CORPORA_ENV}"
+        ):
             fetch(Archive(url), tmp_path)
 
 
@@ -202,7 +204,11 @@ def test_archives_in_the_archive_are_extracted_where_they_lie(tmp_path):
     archive = tar_gz(tmp_path / "a.tgz", {"data/wav/S1.tar.gz": inner, "data/wav/S2.tar.gz": other, "data/t.txt": b"t"})
     (tmp_path / "corpus").mkdir()
     extract(archive, tmp_path / "corpus", inner=["data/wav/*.tar.gz"])
-    assert tree(tmp_path / "corpus") == {"data/t.txt": b"t", "data/wav/dev/S2/b.wav": b"b", "data/wav/train/S1/a.wav": b"a"}
+    assert tree(tmp_path / "corpus") == {
+        "data/t.txt": b"t",
+        "data/wav/dev/S2/b.wav": b"b",
+        "data/wav/train/S1/a.wav": b"a",
+    }
 
 
 def damaged(content, how):

@@ -76,7 +76,7 @@ def test_a_data_folder_with_a_long_path_works(tmp_path, monkeypatch):
 
 def test_data_that_is_missing_is_an_error_with_a_remedy(tmp_path, monkeypatch):
     monkeypatch.setattr(espeakng_loader, "get_data_path", lambda: str(tmp_path))
-    with pytest.raises(ValueError, match=rf"espeak-ng: .*{tmp_path}.*reinstall espeakng-loader"):
+    with pytest.raises(ValueError, match=rf"(?s)espeak-ng: .*{tmp_path}.*reinstall espeakng-loader"):
         list(speak([HELLO]))
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ def power_slope(noise, low=200.0, high=6400.0):
     power = np.abs(np.fft.rfft(noise)) ** 2
     frequency = np.fft.rfftfreq(len(noise), 1 / RATE)
     edges = np.geomspace(low, high, 6)
-    bands = [power[(frequency >= a) & (frequency < b)].mean() for a, b in zip(edges, edges[1:])]
+    bands = [power[(frequency >= a) & (frequency < b)].mean() for a, b in itertools.pairwise(edges)]
     return np.polyfit(np.log(np.sqrt(edges[1:] * edges[:-1])), np.log(bands), 1)[0]
 
 
