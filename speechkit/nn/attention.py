@@ -5,9 +5,12 @@ The mask is (B, 1, 1, T) bool, True where a key may be seen, made once per forwa
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from speechkit.nn.dropout import Dropout
 from speechkit.nn.linear import Linear
@@ -115,28 +118,70 @@ class RelativeSelfAttention(SelfAttention):
     def attend(self, query: Tensor, key: Tensor, value: Tensor, positions: Tensor | None, mask: Tensor | None) -> Tensor:
         """Attend with content and distance scores."""
         assert positions is not None
+        # Heads first: then all utterances share one product with the distances of a head.
+        query, key, value = (part.transpose(0, 1) for part in (query, key, value))  # (H, B, T, d)
         distances = self.distance(positions).unflatten(-1, (self.num_heads, -1)).transpose(0, 1)  # (H, 2T - 1, d)
-        by_distance = (query + self.distance_bias) @ distances.transpose(1, 2)  # (B, H, T, 2T - 1)
-        by_content = (query + self.content_bias) @ key.transpose(2, 3)  # (B, H, T, T)
-        scores = (by_content + relative_shift(by_distance)) * self.head_dim**-0.5
+        biases = (bias.to(query.dtype) for bias in (self.content_bias, self.distance_bias))
+        scores = _RelativeScores.apply(query, key, distances, *biases)
         if mask is not None:
-            scores = scores.masked_fill(~mask, float("-inf"))
-        return self.dropout(scores.softmax(dim=-1).to(value.dtype)) @ value
+            scores = scores.masked_fill_(~mask.transpose(0, 1), float("-inf"))
+        return (self.dropout(scores.softmax(dim=-1)) @ value).transpose(0, 1)
+
+
+class _RelativeScores(torch.autograd.Function):
+    """``((q_i + u) . k_j + (q_i + v) . r_{i-j}) / sqrt(d)``, with as few passes over T x T numbers as can be.
+
+    query, key: (H, B, T, d); distances: (H, 2T - 1, d); u, v: (H, 1, d); scores: (H, B, T, T).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, distances: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        heads, batch, length, dim = query.shape
+        scale = dim**-0.5
+        by_content, by_distance = (
+            torch.add(bias.unsqueeze(1) * scale, query, alpha=scale, out=query.new_empty(query.shape)) for bias in (u, v)
+        )
+        key = key.contiguous()
+        ctx.save_for_backward(by_content, by_distance, key, distances)
+        by_distance = torch.bmm(by_distance.flatten(1, 2), distances.transpose(1, 2))  # (H, B T, 2T - 1)
+        scores = torch.baddbmm(
+            relative_shift(by_distance.view(heads, batch, length, -1)).flatten(0, 1),
+            by_content.flatten(0, 1),
+            key.flatten(0, 1).transpose(1, 2),
+        )
+        return scores.view(heads, batch, length, length)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+        by_content, by_distance, key, distances = ctx.saved_tensors
+        heads, batch, length, dim = key.shape
+        flat_grad = grad.contiguous().flatten(0, 1)
+        grad_content = torch.bmm(flat_grad, key.flatten(0, 1)).view(key.shape)
+        grad_key = torch.bmm(flat_grad.transpose(1, 2), by_content.flatten(0, 1)).view(key.shape)
+        shifted = grad.new_zeros(heads, batch, length, 2 * length - 1)
+        relative_shift(shifted).copy_(grad)
+        shifted = shifted.flatten(1, 2)  # (H, B T, 2T - 1)
+        grad_distance = torch.bmm(shifted, distances).view(key.shape)
+        grad_distances = torch.bmm(shifted.transpose(1, 2), by_distance.flatten(1, 2))
+        scale = dim**-0.5
+        grad_u, grad_v = (part.sum(dim=(1, 2)).unsqueeze(1) * scale for part in (grad_content, grad_distance))
+        return grad_content.add_(grad_distance).mul_(scale), grad_key, grad_distances, grad_u, grad_v
 
 
 def relative_shift(x: Tensor) -> Tensor:
-    """Turn scores by distance into scores by key: ``y[..., i, j] = x[..., i, T - 1 - i + j]``.
+    """A view of scores by distance as scores by key: ``y[..., i, j] = x[..., i, T - 1 - i + j]``.
 
     Args:
-        x: (B, H, T, 2T - 1), column c for the distance ``i - j = T - 1 - c``.
+        x: (A, B, T, 2T - 1) contiguous, column c for the distance ``i - j = T - 1 - c``.
 
     Returns:
-        (B, H, T, T).
+        (A, B, T, T), a view.
     """
     length = x.shape[2]
     if length == 1:
         return x
-    # y[i, j] lies at T - 1 + i (2T - 2) + j of the flattened x: a view with rows of 2T - 2.
+    # y[i, j] lies at T - 1 + i (2T - 2) + j of the flattened x: rows of 2T - 2.
     flat = x.flatten(2).narrow(-1, length - 1, length * (2 * length - 2))
     return flat.unflatten(-1, (length, 2 * length - 2))[..., :length]
 

@@ -51,9 +51,9 @@ class _Linear(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         rows, grad_rows = x.flatten(0, -2), grad.flatten(0, -2)
         grad_x = _product(grad, weight.t(), None) if ctx.needs_input_grad[0] else None
-        # oneDNN is at its best when the longer side of a weight's gradient is its row.
+        # oneDNN is slow for gradients that are longer than wide.
         if len(weight) > weight.shape[1]:
-            grad_weight = _product(rows.t(), grad_rows.t(), None).t()
+            grad_weight = grad_rows.t() @ rows
         else:
             grad_weight = _product(grad_rows.t(), rows.t(), None)
         return grad_x, grad_weight, grad_rows.sum(0) if ctx.needs_input_grad[2] else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -37,24 +38,36 @@ class MaskedBatchNorm(nn.Module):
         Returns:
             (B, T, D); padding holds unspecified finite values.
         """
-        if not self.training:
-            scale = self.weight * torch.rsqrt(self.running_var + self.eps)
-            return torch.addcmul(self.bias - self.running_mean * scale, x, scale)
-        valid = None if padding_mask is None else ~padding_mask.unsqueeze(-1)
-        mean, var, count = _moments(x, valid)
+        if not self.training or (padding_mask is None and x.shape[:2].numel() > 1):
+            return self._normalise_all(x)
+        mean, var, count = _moments(x, padding_mask)
         with torch.no_grad():
-            unbiased = var * (count / (count - 1).clamp(min=1))
-            self.running_mean.lerp_(mean.float(), self.momentum)
-            self.running_var.lerp_(unbiased.float(), self.momentum)
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(var * (count / (count - 1).clamp(min=1)), self.momentum)
         scale = self.weight * torch.rsqrt(var + self.eps)
-        return torch.addcmul(self.bias - mean * scale, x, scale)
+        return torch.addcmul(self.bias - mean * scale, x, scale).to(x.dtype)
+
+    def _normalise_all(self, x: Tensor) -> Tensor:
+        # As (B T, D), because torch's kernel for three axes wants the channels second.
+        rows = F.batch_norm(
+            x.flatten(0, 1),
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training,
+            self.momentum,
+            self.eps,
+        )
+        return rows.view(x.shape)
 
 
-def _moments(x: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean (D,), biased variance (D,) over the frames that are ``valid`` (B, T, 1), and their number."""
-    if valid is None:
-        var, mean = torch.var_mean(x, dim=(0, 1), correction=0)
-        return mean, var, torch.tensor(x.shape[0] * x.shape[1], device=x.device)
+def _moments(x: Tensor, padding_mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean (D,) and biased variance (D,), in float32 at least, over the frames that are no padding, and their number."""
+    if padding_mask is None:
+        padding_mask = torch.zeros(x.shape[:2], dtype=torch.bool, device=x.device)
+    valid = ~padding_mask.unsqueeze(-1)  # (B, T, 1)
+    x = x if x.dtype == torch.float64 else x.float()
     count = valid.sum().clamp(min=1)
     mean = torch.where(valid, x, 0.0).sum(dim=(0, 1)) / count
     var = torch.where(valid, x - mean, 0.0).square().sum(dim=(0, 1)) / count

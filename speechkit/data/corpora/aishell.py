@@ -40,21 +40,27 @@ class Aishell(Corpus, name="aishell"):
     def prepare(self, corpus_dir: Path) -> dict[str, CutSet]:
         """See :meth:`Corpus.prepare`; a transcript without its recording is an error, not left out."""
         corpus_dir = self.require(corpus_dir)
+        transcribed = _transcribed(_transcripts(corpus_dir))
         with audio_errors():
             manifests = prepare_aishell(corpus_dir)
         splits = {split: sorted_cuts(cuts_of_manifests(manifests[split])) for split in SPLITS}
-        self._require_all(corpus_dir, {cut.id for cuts in splits.values() for cut in cuts})
-        return splits
-
-    def _require_all(self, corpus_dir: Path, found: set[str]) -> None:
-        lines = _transcripts(corpus_dir).read_text(encoding="utf-8").splitlines()
-        transcribed = {line.split()[0] for line in lines if line.strip()}
-        if lost := sorted(transcribed - found):
+        if lost := sorted(transcribed - {cut.id for cuts in splits.values() for cut in cuts}):
             raise ValueError(
                 f"{corpus_dir / 'data_aishell/wav'}: {len(lost)} of {len(transcribed)} transcribed recordings are "
                 f"missing, first {lost[0]}.wav; extract the archives in wav/ (S0002.tar.gz ...), or all of it again"
             )
+        return splits
 
 
 def _transcripts(corpus_dir: Path) -> Path:
     return Path(corpus_dir) / "data_aishell/transcript/aishell_transcript_v0.8.txt"
+
+
+def _transcribed(path: Path) -> set[str]:
+    """Ids of the utterances that have a transcript."""
+    ids = set()
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if len(line.split()) < 2:
+            raise ValueError(f"{path}:{number}: expected an utterance id and its words, got {line!r}; correct the line")
+        ids.add(line.split()[0])
+    return ids

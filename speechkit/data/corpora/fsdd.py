@@ -151,8 +151,7 @@ class Fsdd(Corpus, name="fsdd"):
         whole = fastcopy(picked[0].supervisions[0], id=string_id, duration=round(end - offsets[0], 6), text=text)
         cuts = [fastcopy(clip, supervisions=[] if number else [whole]) for number, clip in enumerate(picked)]
         digits = [MixTrack(cut, offset=offset) for cut, offset in zip(cuts, offsets, strict=True)]
-        digits[0].is_snr_reference = True
-        return MixedCut(string_id, tracks=[*noise, *digits])
+        return MixedCut(string_id, tracks=[*noise, *digits])  # the SNR is to the first track without one: a digit
 
     def _noises(self, split: str) -> list[Recording]:
         """The split's own noise recordings, written first if they are not there yet; the same everywhere."""

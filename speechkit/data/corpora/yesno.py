@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,7 @@ ARCHIVE = Archive(
     "https://www.openslr.org/resources/1/waves_yesno.tar.gz",
     "sha256:c3f49e0cca421f96b75b41640749167b52118f232498667ca7a5f9416aef8e73",
 )
+_NAME = re.compile(r"[01](_[01]){7}\.wav")
 
 
 class YesNo(Corpus, name="yesno"):
@@ -36,8 +38,10 @@ class YesNo(Corpus, name="yesno"):
         folder = Path(corpus_dir) / "waves_yesno"
         if problem := first_missing([folder]):
             return problem
-        count = len(list(folder.glob("*.wav")))
-        return None if count == 60 else f"{folder}: expected 60 wav files, got {count}"
+        names = sorted(path.name for path in folder.glob("*.wav"))
+        if odd := [name for name in names if not _NAME.fullmatch(name)]:
+            return f"{folder / odd[0]}: expected a name like 0_1_1_0_1_0_0_1.wav; remove the file"
+        return None if len(names) == 60 else f"{folder}: expected 60 wav files, got {len(names)}"
 
     def download(self, target_dir: Path) -> Path:
         download_and_extract(ARCHIVE, target_dir)

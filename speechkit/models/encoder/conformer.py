@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -52,8 +53,8 @@ class ConformerLayer(nn.Module):
 
     def forward(self, x: Tensor, positions: Tensor | None, visible: Tensor | None, padding: Tensor | None) -> Tensor:
         """Map ``x`` (B, S, D) to (B, S, D)."""
-        x = x + 0.5 * self.dropout(self.feed_first(self.norm_first(x)))
+        x = torch.add(x, self.dropout(self.feed_first(self.norm_first(x))), alpha=0.5)
         x = x + self.dropout(self.attention(self.norm_attention(x), positions, visible))
         x = x + self.dropout(self.conv(self.norm_conv(x), padding))
-        x = x + 0.5 * self.dropout(self.feed_last(self.norm_last(x)))
+        x = torch.add(x, self.dropout(self.feed_last(self.norm_last(x))), alpha=0.5)
         return self.norm(x)

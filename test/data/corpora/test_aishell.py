@@ -96,3 +96,11 @@ def test_a_damaged_recording_is_named(folder):
     next(folder.glob("data_aishell/wav/train/S0003/*W0121.wav")).write_bytes(b"")
     with pytest.raises(ValueError, match=r"BAC009S0003W0121\.wav.*missing, empty or not audio"):
         prepare(folder)
+
+
+@pytest.mark.parametrize("line", ["", "BAC009S0002W0999"])
+def test_a_line_that_is_no_transcript_is_named(folder, line):
+    path = folder / "data_aishell/transcript/aishell_transcript_v0.8.txt"
+    path.write_text(f"{line}\n{path.read_text(encoding='utf-8')}", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"aishell_transcript_v0\.8\.txt:1: expected an utterance id and its words"):
+        prepare(folder)

@@ -54,6 +54,13 @@ def test_a_copy_that_is_not_whole_is_counted(tmp_path):
         YesNo.Config().build().prepare(tmp_path)
 
 
+def test_a_file_with_another_name_is_named(tmp_path):
+    corpus_layouts.write_yesno(tmp_path)
+    next(tmp_path.glob("waves_yesno/*.wav")).rename(tmp_path / "waves_yesno/0_1_2.wav")
+    with pytest.raises(ValueError, match=r"waves_yesno/0_1_2\.wav: expected a name like 0_1_"):
+        YesNo.Config().build().prepare(tmp_path)
+
+
 def test_a_damaged_recording_is_named(tmp_path):
     corpus_layouts.write_yesno(tmp_path)
     victim = sorted(tmp_path.glob("waves_yesno/*.wav"))[7]

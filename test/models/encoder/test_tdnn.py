@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import torch
+
+from speechkit.models.encoder.tdnn import Tdnn
+
+
+def test_an_output_frame_sees_the_sum_of_dilations_to_each_side_and_nothing_else():
+    torch.manual_seed(0)
+    config = Tdnn.Config(dim=8, dilations=(1, 3), subsampling="stack", subsampling_factor=1, dropout=0.0)
+    encoder = config.build(in_dim=5).eval()
+    feats, lens = torch.randn(1, 23, 5), torch.tensor([23])
+    before = encoder(feats, lens)[0]
+    feats[0, 11] += 1.0
+    changed = (encoder(feats, lens)[0] - before).abs().sum(-1)[0] > 1e-6
+    assert changed.nonzero().flatten().tolist() == [11 + d for d in (-4, -3, -2, -1, 0, 1, 2, 3, 4)]
