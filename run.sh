@@ -13,7 +13,7 @@
 #
 #   SPEECHKIT_CORPORA      a folder of corpora, each under its name: recipes look there before they download
 #   SPEECHKIT_VENV         where the Python environment goes (default: .venv here)
-#   PYTHON                 the interpreter to make it with (3.10 or newer; default: python3)
+#   PYTHON                 the interpreter to make it with (3.11 or newer; default: python3)
 #   SPEECHKIT_TORCH_INDEX  a package index to take PyTorch from: the CPU-only builds, or another CUDA version
 set -euo pipefail
 

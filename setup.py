@@ -47,7 +47,7 @@ setup(
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.10",
+    python_requires=">=3.11",
     packages=find_packages(include=["speechkit", "speechkit.*"]),
     package_data={"speechkit": [f"**/*.{kind}" for kind in ("yaml", "txt", "tsv", "json", "html", "css", "js")]},
     install_requires=CORE,

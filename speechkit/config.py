@@ -209,9 +209,9 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
         *parents, leaf = key.split(".")
         node = tree
         for parent in parents:
-            node = node.setdefault(parent, {})
-            if not isinstance(node, dict):
-                raise ConfigError(f"{override!r}: {parent!r} was already given a value by an earlier override")
+            if not isinstance(node.get(parent), dict):  # `pet=fish pet.fins=3`: the short form, then its options
+                node[parent] = {"name": node[parent]} if isinstance(node.get(parent), str) else {}
+            node = node[parent]
         node[leaf] = _parse(text, override)
     return tree
 

@@ -112,6 +112,7 @@ def test_changing_the_name_drops_the_old_choices_options(tmp_path, order):
 def test_a_name_alone_is_short_for_a_mapping(tmp_path):
     assert load(tmp_path, "pet: fish").pet == Fish.Config()
     assert load(tmp_path, "pet: fish", "pet.fins=3").pet == Fish.Config(fins=3)
+    assert load(tmp_path, "text: y", "pet=fish", "pet.fins=3").pet == Fish.Config(fins=3)
 
 
 @pytest.mark.parametrize("override", ["pet", "=3", "a..b=1", ".a=1"])

@@ -405,7 +405,7 @@ def test_a_lost_connection_does_not_bring_the_big_torch(checkout: Path) -> None:
 def test_an_old_python_is_named_with_a_remedy(checkout: Path) -> None:
     ran = set_up(checkout, OLD="1", PYTHON="python3")
     assert ran.returncode == 1
-    assert "expected Python 3.10 or newer, got python3 is Python 3.9.18; install one" in ran.stderr
+    assert "expected Python 3.11 or newer, got python3 is Python 3.9.18; install one" in ran.stderr
     ran = set_up(checkout, PYTHON="/no/such/python")
     assert "got no /no/such/python at all" in ran.stderr
 

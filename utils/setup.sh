@@ -69,7 +69,7 @@ choose another place" 1
 
 venv_works() {
   [[ ! -f $venv/.speechkit/place || $(<"$venv/.speechkit/place") == "$venv" ]] || return 1 # scripts hold absolute paths
-  "$venv/bin/python" -c 'import sys, pip; sys.exit(sys.prefix == sys.base_prefix or sys.version_info < (3, 10))' \
+  "$venv/bin/python" -c 'import sys, pip; sys.exit(sys.prefix == sys.base_prefix or sys.version_info < (3, 11))' \
     >/dev/null 2>&1 || return 1
   [[ -z ${PYTHON-} ]] || made_by_python
 }
@@ -86,15 +86,15 @@ anywhere: $1 -m pip install --user virtualenv) and run again, or name another in
 # Print the first interpreter that is new enough.
 find_python() {
   local candidate found=()
-  local candidates=(python3 python3.13 python3.12 python3.11 python3.10 python)
+  local candidates=(python3 python3.13 python3.12 python3.11 python)
   [[ -z ${PYTHON-} ]] || candidates=("$PYTHON")
   for candidate in "${candidates[@]}"; do
-    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; then
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
       echo "$candidate" && return 0
     fi
     if command -v "$candidate" >/dev/null; then found+=("$candidate is $("$candidate" --version 2>&1 | head -n 1)"); fi
   done
-  die "expected Python 3.10 or newer, got ${found[0]-no ${candidates[0]} at all}; install one (Debian, Ubuntu: \
+  die "expected Python 3.11 or newer, got ${found[0]-no ${candidates[0]} at all}; install one (Debian, Ubuntu: \
 sudo apt install python3 python3-venv) and run again, or name it: PYTHON=/path/to/python3.11" 1
 }
 

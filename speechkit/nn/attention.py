@@ -122,20 +122,22 @@ class RelativeSelfAttention(SelfAttention):
         query, key, value = (part.transpose(0, 1) for part in (query, key, value))  # (H, B, T, d)
         distances = self.distance(positions).unflatten(-1, (self.num_heads, -1)).transpose(0, 1)  # (H, 2T - 1, d)
         biases = (bias.to(query.dtype) for bias in (self.content_bias, self.distance_bias))
-        scores = _RelativeScores.apply(query, key, distances, *biases)
-        if mask is not None:
-            scores = scores.masked_fill_(~mask.transpose(0, 1), float("-inf"))
+        hidden = None if mask is None else ~mask.transpose(0, 1)  # (1, B, 1, T)
+        scores = _RelativeScores.apply(query, key, distances, *biases, hidden)
         return (self.dropout(scores.softmax(dim=-1)) @ value).transpose(0, 1)
 
 
 class _RelativeScores(torch.autograd.Function):
     """``((q_i + u) . k_j + (q_i + v) . r_{i-j}) / sqrt(d)``, with as few passes over T x T numbers as can be.
 
-    query, key: (H, B, T, d); distances: (H, 2T - 1, d); u, v: (H, 1, d); scores: (H, B, T, T).
+    query, key: (H, B, T, d); distances: (H, 2T - 1, d); u, v: (H, 1, d); hidden: (1, B, 1, T) or None, True where the
+    score shall be minus infinity; scores: (H, B, T, T).
     """
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, distances: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, query: Tensor, key: Tensor, distances: Tensor, u: Tensor, v: Tensor, hidden: Tensor | None
+    ) -> Tensor:
         heads, batch, length, dim = query.shape
         scale = dim**-0.5
         by_content, by_distance = (
@@ -149,11 +151,12 @@ class _RelativeScores(torch.autograd.Function):
             by_content.flatten(0, 1),
             key.flatten(0, 1).transpose(1, 2),
         )
-        return scores.view(heads, batch, length, length)
+        scores = scores.view(heads, batch, length, length)
+        return scores if hidden is None else scores.masked_fill_(hidden, float("-inf"))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         by_content, by_distance, key, distances = ctx.saved_tensors
         heads, batch, length, dim = key.shape
         flat_grad = grad.contiguous().flatten(0, 1)
@@ -166,7 +169,7 @@ class _RelativeScores(torch.autograd.Function):
         grad_distances = torch.bmm(shifted.transpose(1, 2), by_distance.flatten(1, 2))
         scale = dim**-0.5
         grad_u, grad_v = (part.sum(dim=(1, 2)).unsqueeze(1) * scale for part in (grad_content, grad_distance))
-        return grad_content.add_(grad_distance).mul_(scale), grad_key, grad_distances, grad_u, grad_v
+        return grad_content.add_(grad_distance).mul_(scale), grad_key, grad_distances, grad_u, grad_v, None
 
 
 def relative_shift(x: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from speechkit.train.optimizer import AdamW, OptimizerKind
 from speechkit.train.schedule import Schedule, WarmupCosine
 from speechkit.train.stepper import Stepper, StepReport
 from speechkit.train.task import Batch, Task
-from speechkit.utils import dist, log
+from speechkit.utils import dist, log, machine
 
 
 class TrainerConfig(Config):
@@ -120,7 +120,8 @@ class Trainer:
         """
         resumed = self.resume()
         self.logger = Logger(self.exp_dir, self.total_steps, self.step, enabled=dist.is_main())
-        self.logger.event("resume" if resumed else "start", self.step, self.epoch, total_steps=self.total_steps)
+        facts = {"total_steps": self.total_steps, "machine": machine.describe(), "command": machine.command()}
+        self.logger.event("resume" if resumed else "start", self.step, self.epoch, **facts)
         if resumed:
             self.logger.say(f"going on from step {self.step}, epoch {self.epoch + 1}")
         previous = [(s, signal.signal(s, self._on_signal)) for s in (signal.SIGINT, signal.SIGTERM)]

@@ -20,10 +20,10 @@ def recordings(tmp_path):
 def test_a_folder_of_recordings_becomes_manifests_and_a_summary(recordings, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     assert main(["prepare", "folder", str(recordings), "--to", str(tmp_path / "data")]) == 0
-    out = capsys.readouterr().out
+    captured = capsys.readouterr()
     manifests = sorted((tmp_path / "data").rglob("*.jsonl.gz"))
     ids = [cut.id for path in manifests for cut in open_cuts(path)]
-    assert len(ids) == 10 and "empty" in out and str(tmp_path / "data") in out
+    assert len(ids) == 10 and "empty" in captured.err and str(tmp_path / "data") in captured.out
 
 
 def test_options_of_a_corpus_are_checked(tmp_path, capsys):

@@ -17,6 +17,7 @@ def model():
     encoder = Conformer.Config(dim=8, num_layers=1, num_heads=2, ff_dim=12, kernel_size=3).build(in_dim=23)
     decoder = Linear.Config().build(in_dim=8, vocab_size=5)
     cmvn = GlobalCmvn.Config().build(feat_dim=23)
+    cmvn.fit([torch.randn(50, 23)])
     return AsrModel(featurizer, cmvn, SpecAugment(SpecAugmentConfig()), encoder, {"ctc": decoder})
 
 

@@ -53,6 +53,7 @@ def test_going_on_with_another_config_lists_the_keys_that_differ(tmp_path):
     train(load_config(conf, FAST), tmp_path / "exp")
     with pytest.raises(ValueError, match=r"(?s)another --exp.*encoder.dim: 16 -> 8"):
         train(load_config(conf, [*FAST, "encoder.dim=8"]), tmp_path / "exp")
+    assert train(load_config(conf, [*FAST, "search.name=ctc_prefix_beam"]), tmp_path / "exp")  # no matter to training
 
 
 def test_an_utterance_whose_transcript_does_not_fit_is_named_and_the_others_train(tmp_path):

@@ -14,21 +14,24 @@ from speechkit.models.encoder.base import Encoder, mask_if_padded
 F_BINS = 23
 LENS = torch.tensor([71, 50, 39])
 POSITIONS = ["relative", "rotary", "sinusoidal", "convolutional", "none"]
-SMALL = {"dim": 12, "num_layers": 2, "dropout": 0.0}
-LAYERED = {**SMALL, "num_heads": 3, "ff_dim": 20}
-EXTRA = {"conformer": {"kernel_size": 5}}
+SMALL = {"dim": 12, "num_layers": 2, "num_heads": 3, "ff_dim": 20, "kernel_size": 5, "dropout": 0.0}
+
+
+def small(name: str, **options) -> dict:
+    """Options of the encoder ``name``: those of ``SMALL`` that it has, and ``options``."""
+    fields = Encoder.registry[name].Config.model_fields
+    return {"name": name, **{key: value for key, value in SMALL.items() if key in fields}, **options}
 
 
 def variants() -> list[dict]:
-    cases = []
+    cases = [small("conformer", conv_norm="layer"), small("lstm", projection_dim=5)]
     for name, cls in Encoder.registry.items():
-        options = {"name": name, **(LAYERED if "num_heads" in cls.Config.model_fields else SMALL), **EXTRA.get(name, {})}
-        cases += [{**options, "subsampling": kind} for kind in ("vgg", "stack")]
+        cases += [small(name, subsampling=subsampling) for subsampling in ("vgg", "stack")]
         if "position" in cls.Config.model_fields:
-            cases += [{**options, "position": position} for position in POSITIONS]
+            cases += [small(name, position=position) for position in POSITIONS]
         else:
-            cases.append(options)
-    return [*cases, {**LAYERED, "name": "conformer", "conv_norm": "layer"}, {**SMALL, "name": "lstm", "projection_dim": 5}]
+            cases.append(small(name))
+    return cases
 
 
 def build(options: dict) -> Encoder:
@@ -138,7 +141,7 @@ def test_without_position_the_order_of_frames_does_not_matter_else_it_does(name)
     order = torch.randperm(17, generator=torch.Generator().manual_seed(0))
     feats, lens = torch.randn(1, 17, F_BINS), torch.tensor([17])
     for position in POSITIONS:
-        encoder = build({**LAYERED, "name": name, "position": position, "subsampling": "stack", "subsampling_factor": 1})
+        encoder = build(small(name, position=position, subsampling="stack", subsampling_factor=1))
         encoder.eval()
         straight, permuted = encoder(feats, lens)[0][:, order], encoder(feats[:, order], lens)[0]
         assert torch.allclose(straight, permuted, atol=1e-4) == (position == "none"), position
@@ -146,8 +149,8 @@ def test_without_position_the_order_of_frames_does_not_matter_else_it_does(name)
 
 def test_dropout_and_layer_drop_act_in_training_only():
     feats, lens = torch.randn(1, 71, F_BINS), torch.tensor([71])
-    for options in ({**LAYERED, "dropout": 0.3}, {**LAYERED, "num_layers": 7, "layer_drop": 0.5}):
-        encoder = build({**options, "name": "transformer"})
+    for options in ({"dropout": 0.3}, {"num_layers": 7, "layer_drop": 0.5}):
+        encoder = build(small("transformer", **options))
         outputs = [encoder(feats, lens)[0] for _ in range(4)]
         assert any(not torch.allclose(outputs[0], other) for other in outputs[1:])
         encoder.eval()
