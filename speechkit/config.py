@@ -17,11 +17,15 @@ YAML picks it with ``encoder: {name: conformer, dim: 256}``, a field takes it as
 
 from __future__ import annotations
 
+import ast
 import difflib
+import functools
 import importlib
+import inspect
 import json
 import pkgutil
 import re
+import textwrap
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -44,7 +48,7 @@ class ConfigError(ValueError):
 class Config(pydantic.BaseModel):
     """Base of all configs: frozen, strict (``true`` is no int, ``"3"`` no number), unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class ComponentConfig(Config):
@@ -265,7 +269,7 @@ def _explain(problem: Any, root: type[Config]) -> str:
     loc = [str(part) for part in problem["loc"]]
     context = problem.get("ctx", {})
     if problem["type"] == "unknown_key":
-        places = [key for key, _ in walk(root) if key.split(".")[-1] == loc[-1]]
+        places = [key for key, *_ in walk(root) if key.split(".")[-1] == loc[-1]]
         guesses = [".".join([*loc[:-1], near]) for near in context["near"]] or places[:3]
         return f"{'.'.join(loc)}: unknown key" + (f"; did you mean {' or '.join(guesses)}?" if guesses else "")
     message = problem["msg"]
@@ -274,14 +278,38 @@ def _explain(problem: Any, root: type[Config]) -> str:
     return f"{'.'.join(loc) or 'config'}: {message}"
 
 
-def walk(cls: type[Config], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every dotted key of a config class, with its pydantic field; a choice is walked through its default."""
+def walk(cls: type[Config], prefix: str = "") -> Iterator[tuple[str, Any, type[Config]]]:
+    """Every dotted key of a config class, with its pydantic field and the class it is a field of.
+
+    A choice is walked through its default.
+    """
     for key, field in cls.model_fields.items():
-        yield f"{prefix}{key}", field
+        yield f"{prefix}{key}", field, cls
         default = field.get_default(call_default_factory=True)
         nested = type(default) if isinstance(default, Config) else _plain_config(cls, key)
         if nested is not None:
             yield from walk(nested, f"{prefix}{key}.")
+
+
+@functools.cache
+def documentation(cls: type[Config]) -> dict[str, str]:
+    """The docstrings under the fields of a config class, its bases' included.
+
+    Read from the source only when somebody asks: pydantic's own ``use_attribute_docstrings`` would read it for every
+    class at import, which takes seconds.
+    """
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if not issubclass(base, Config):
+            continue
+        try:
+            body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body
+        except (OSError, TypeError):  # made by create_model: no source of its own
+            continue
+        for field, text in zip(body, body[1:]):
+            if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                found[field.target.id] = " ".join(str(text.value.value).split())
+    return found
 
 
 def load(cls: type[Config], path: Path | str, overrides: Sequence[str] = ()) -> Config:

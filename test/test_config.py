@@ -169,6 +169,7 @@ def test_two_components_of_one_name_are_an_error_but_reloading_a_file_is_not():
 
 
 def test_walking_a_config_gives_every_dotted_key_with_its_meaning():
-    keys = dict(configs.walk(Zoo))
-    assert {"pet.legs", "inner.depth", "inner.animal.fins"} <= keys.keys()
-    assert keys["pet"].description == "The one at home." and keys["pet.legs"].description == "How many."
+    owners = {key: owner for key, _, owner in configs.walk(Zoo)}
+    assert {"pet.legs", "inner.depth", "inner.animal.fins"} <= owners.keys()
+    assert configs.documentation(owners["pet"])["pet"] == "The one at home."
+    assert configs.documentation(owners["pet.legs"])["legs"] == "How many."

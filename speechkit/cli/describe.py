@@ -77,12 +77,12 @@ def _options(config: Any) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
-    from speechkit.config import walk
+    from speechkit.config import documentation, walk
 
     table = Table("key", "default", "meaning", box=None, pad_edge=False)
-    for key, field in walk(config):
-        if key.split(".")[-1] != "name":
-            table.add_row(key, escape(_default(field)), escape(" ".join((field.description or "").split())))
+    for key, field, owner in walk(config):
+        if (name := key.split(".")[-1]) != "name":
+            table.add_row(key, escape(_default(field)), escape(documentation(owner).get(name, "")))
     return table
 
 
