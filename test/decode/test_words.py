@@ -6,7 +6,7 @@ import torch
 from speechkit.decode.base import Hypothesis
 from speechkit.decode.ctc_prefix_beam import CtcPrefixBeamSearch
 from speechkit.decode.words import Word, words
-from speechkit.text.tokenizer import CharTokenizer
+from speechkit.text.symbols import CharTokenizer
 
 TEXT = "go on 你好"
 
