@@ -31,7 +31,7 @@ RECIPES = {  # corpus: (what writes it, overrides, sets that are decoded)
     "mini_librispeech": (corpus_layouts.write_mini_librispeech, SMALL_BPE, ["test"]),
     "librispeech": (corpus_layouts.write_librispeech, [*SMALL_BPE, "normalizer.name=basic"], ["test_clean", "test_other"]),
     "aishell": (corpus_layouts.write_aishell, TINY_CONFORMER, ["test"]),
-    "common_voice": (corpus_layouts.write_common_voice, [*SMALL_BPE, "tokenizer.vocab_size=32"], ["test"]),
+    "common_voice": (corpus_layouts.write_common_voice, [*TINY_CONFORMER, "tokenizer.name=char", "tokenizer.unknown=token"], ["test"]),
 }
 
 
