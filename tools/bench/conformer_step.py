@@ -4,8 +4,9 @@
 
 Each model lives in a process of its own and both get the same random batch. The parent lets them step in turn, never at
 the same time, so that a slow minute of the machine hits both; the figure to read is the median of the ratios of
-neighbouring steps. A step is zero_grad, forward, CTC, backward, clip, AdamW. FLOPs are counted on our model (multiply and
-add, forward and backward) and set against a large matrix product on the same machine.
+neighbouring steps. Steps during which other processes took the processors are repeated. A step is zero_grad, forward, CTC,
+backward, clip, AdamW. Its FLOPs are counted by hand (the same for both models) and set against a large matrix product on
+the same machine.
 """
 
 from __future__ import annotations
@@ -75,42 +76,78 @@ def compare(args: argparse.Namespace) -> int:
     print("parameters: " + ", ".join(f"{role} {count / 1e6:.2f} M" for role, count in parameters.items()))
     result = {"parameters": parameters, "threads": args.threads, "batch": args.batch, "cases": {}}
     for case in args.cases:
-        result["cases"][case] = row = run_case(case, ours, peer, args.steps)
+        result["cases"][case] = row = run_case(case, ours, peer, args)
         print(describe(case, row), flush=True)
     if args.json:
         args.json.write_text(json.dumps(result, indent=1) + "\n")
     return 0
 
 
-def run_case(case: str, ours: Worker, peer: Worker | None, steps: int) -> dict:
-    """Medians over ``steps`` paired steps; ``bfloat16`` is set against the peer in both precisions."""
+def run_case(case: str, ours: Worker, peer: Worker | None, args: argparse.Namespace) -> dict:
+    """Medians over paired steps; ``bfloat16`` is set against the peer in both precisions."""
     against = {} if peer is None else {"peer": case}
     if peer is not None and case.startswith("bfloat16"):
         against["peer_float32"] = case.replace("bfloat16", "float32")
-    rows = []
-    for index in range(steps + 1):
-        row = {"ours": ours.ask(case)} | {name: peer.ask(other) for name, other in against.items()}
-        if index:  # the first step of a case warms it up
-            rows.append(row)
-    peak = ours.ask(f"peak {case}")
-    flops = ours.ask(f"flops {case}")["flops"]
-    median = {name: statistics.median(row[name]["seconds"] for row in rows) for name in rows[0]}
+
+    def pair() -> dict:
+        return {"ours": ours.ask(case)} | {name: peer.ask(other) for name, other in against.items()}
+
+    pair()  # warms the case up
+    rows = [pair() for _ in range(args.steps)]
+    for _ in range(2 * args.steps):
+        quiet = [row for row in rows if is_quiet(row, args.threads)]
+        if len(quiet) >= args.steps:
+            break
+        rows.append(pair())
+    disturbed = len(rows) - len(quiet)
+    rows = quiet or rows
+    peak = ours.ask(f"peak {case}")["gflops"]
+    flops = flops_per_step(args.batch)
+    seconds = {name: statistics.median(row[name]["seconds"] for row in rows) for name in rows[0]}
     return {
-        "seconds": median,
+        "seconds": seconds,
         "cpu_seconds": {name: statistics.median(row[name]["cpu_seconds"] for row in rows) for name in rows[0]},
         "speedup": {
             name: statistics.median(row[name]["seconds"] / row["ours"]["seconds"] for row in rows) for name in against
         },
         "loss": {name: rows[-1][name]["loss"] for name in rows[0]},
+        "pairs": len(rows),
+        "disturbed_pairs": disturbed,
+        "all_disturbed": not quiet,
         "tflop_per_step": flops / 1e12,
-        "peak_gflops": peak["gflops"],
-        "share_of_peak": {name: flops / seconds / (peak["gflops"] * 1e9) for name, seconds in median.items()},
+        "peak_gflops": peak,
+        "share_of_peak": {name: flops / value / (peak * 1e9) for name, value in seconds.items()},
     }
+
+
+def is_quiet(row: dict, threads: int) -> bool:
+    """Whether other processes left ``threads`` processors alone during all steps of a pair."""
+    spare = (os.cpu_count() or threads) - threads
+    return all(step["foreign_cores"] <= spare + 0.15 for step in row.values())
+
+
+def flops_per_step(batch: int) -> int:
+    """Multiplications and additions of one step: forward, and twice as many backward (but none for the input features)."""
+    time_1, bins_1 = (FRAMES - 3) // 2 + 1, (BINS - 3) // 2 + 1
+    time_2, bins_2 = (time_1 - 3) // 2 + 1, (bins_1 - 3) // 2 + 1
+    conv_1 = time_1 * bins_1 * 9 * DIM
+    conv_2 = time_2 * bins_2 * 9 * DIM**2
+    feed = 2 * 2 * DIM * FF_DIM
+    attention = 4 * DIM**2 + 2 * time_2 * DIM + (2 * time_2 - 1) * DIM
+    convolution = 3 * DIM**2 + KERNEL * DIM
+    layers = LAYERS * (time_2 * (feed + attention + convolution) + (2 * time_2 - 1) * DIM**2 / batch)
+    forward = conv_1 + conv_2 + time_2 * bins_2 * DIM**2 + layers + time_2 * DIM * VOCAB
+    return int(2 * batch * (3 * forward - conv_1))
 
 
 def describe(case: str, row: dict) -> str:
     """One case as text."""
-    lines = [f"{case}: {row['tflop_per_step']:.3f} TFLOP per step, matmul peak {row['peak_gflops']:.0f} GFLOP/s"]
+    lines = [
+        f"{case}: {row['tflop_per_step']:.3f} TFLOP per step, matmul peak {row['peak_gflops']:.0f} GFLOP/s, "
+        f"{row['pairs']} pairs" + (f", {row['disturbed_pairs']} more disturbed" if row["disturbed_pairs"] else "")
+    ]
+    if row["all_disturbed"]:
+        lines[0] += ": the machine was never quiet, read the ratios with care"
     for name, seconds in row["seconds"].items():
         speedup = f"  ours is {row['speedup'][name]:.2f}x faster" if name in row["speedup"] else ""
         lines.append(
@@ -139,8 +176,6 @@ def work(args: argparse.Namespace) -> int:
             answer = {"parameters": sum(p.numel() for p in model.parameters())}
         elif request == "peak":
             answer = {"gflops": matmul_peak(case)}
-        elif request == "flops":
-            answer = {"flops": count_flops(lambda case=case: step(make_batch(args.batch, case), case))}
         else:
             answer = timed(step, make_batch(args.batch, case), case)
         print(json.dumps(answer), file=answers, flush=True)
@@ -233,12 +268,26 @@ def make_step(model, loss_of: Callable, role: str) -> Callable:
 
 
 def timed(step: Callable, batch: dict, case: str) -> dict:
-    """Wall-clock and CPU seconds of one step."""
-    before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+    """Wall-clock and CPU seconds of one step, and the processors that others used meanwhile."""
+    before, busy_before, start = own_seconds(), busy_seconds(), time.perf_counter()
     loss = step(batch, case)
-    seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"seconds": seconds, "cpu_seconds": cpu, "loss": loss}
+    seconds, own, busy = time.perf_counter() - start, own_seconds() - before, busy_seconds() - busy_before
+    return {"seconds": seconds, "cpu_seconds": own, "foreign_cores": max(busy - own, 0) / seconds, "loss": loss}
+
+
+def own_seconds() -> float:
+    """CPU seconds of this process so far."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def busy_seconds() -> float:
+    """CPU seconds of the whole machine so far; 0 where the kernel does not tell."""
+    try:
+        user, nice, system, _, _, irq, soft_irq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
+    except OSError:
+        return 0.0
+    return (user + nice + system + irq + soft_irq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 def matmul_peak(case: str, size: int = 2048) -> float:
@@ -252,15 +301,6 @@ def matmul_peak(case: str, size: int = 2048) -> float:
         a @ a
         best = min(best, time.perf_counter() - start)
     return 2 * size**3 / best / 1e9
-
-
-def count_flops(call: Callable) -> int:
-    """FLOPs of matrix products and convolutions, backward included."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with FlopCounterMode(display=False) as counter:
-        call()
-    return counter.get_total_flops()
 
 
 if __name__ == "__main__":
