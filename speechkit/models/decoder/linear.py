@@ -10,7 +10,12 @@ from speechkit.nn.dropout import Dropout
 
 
 class Linear(Decoder, name="linear"):
-    """``log_softmax(W dropout(x) + b)`` over the vocabulary, frame by frame."""
+    """``log_softmax(W dropout(x) + b)`` over the vocabulary, frame by frame.
+
+    W and b start at zero: a flat start, from which the first updates follow the sounds, as in an HMM system that is
+    started on equal segments. From random weights, CTC on little data may settle into counting words instead: it then
+    emits them in the silence at the ends of an utterance, where it never hears which ones they are.
+    """
 
     class Config(Decoder.Config):
         """Options of the linear decoder."""
@@ -23,6 +28,8 @@ class Linear(Decoder, name="linear"):
         self.vocab_size = vocab_size
         self.dropout = Dropout(config.dropout)
         self.out = nn.Linear(in_dim, vocab_size)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
 
     def forward(self, encoder_out: Tensor) -> Tensor:
         """Map ``encoder_out`` (B, S, D) to ``log_probs`` (B, S, V); the softmax is float32 under autocast as well."""

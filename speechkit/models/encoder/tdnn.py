@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from speechkit.models.encoder.base import Encoder, mask_if_padded
+from speechkit.models.encoder.base import Encoder
 from speechkit.nn.dropout import Dropout
 
 
@@ -16,6 +17,9 @@ class Tdnn(Encoder, name="tdnn"):
 
     An output frame sees ``sum(dilations)`` encoder frames to each side and nothing else. Where there is little data, or
     data in which the place in the utterance gives the word away, that is what makes a model generalise.
+
+    As in Kaldi's TDNNs, what lies beyond an utterance's ends is its first or last frame again. With zeros there, every
+    layer could tell how far away the ends are, and CTC is tempted to put its labels into the silence beside them.
 
     Differs from the papers: layer norm before each convolution, and residual connections around them.
     """
@@ -38,26 +42,34 @@ class Tdnn(Encoder, name="tdnn"):
 
     def encode(self, x: Tensor, lens: Tensor) -> Tensor:
         """Run the convolutions over ``x`` (B, S, D)."""
-        padding = mask_if_padded(lens, x.shape[1])
         for layer in self.layers:
-            x = layer(x, padding)
+            x = layer(x, lens)
         return self.norm(x)
 
 
 class TdnnLayer(nn.Module):
-    """``x + dropout(linear(relu(conv(norm(x)))))``, with zeros beyond each utterance's ends."""
+    """``x + dropout(linear(relu(conv(norm(x)))))``, with the first and last frame repeated beyond each utterance's ends."""
 
     def __init__(self, dim: int, dilation: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim)
-        self.conv = nn.Conv1d(dim, dim, 3, padding=dilation, dilation=dilation)
+        self.conv = nn.Conv1d(dim, dim, 3, dilation=dilation)
         self.out = nn.Linear(dim, dim)
         self.dropout = Dropout(dropout)
 
-    def forward(self, x: Tensor, padding: Tensor | None) -> Tensor:
-        """Map ``x`` (B, S, D) to (B, S, D); ``padding`` (B, S) is True at padding, or None where there is none."""
-        y = self.norm(x)
-        if padding is not None:
-            y = y.masked_fill(padding.unsqueeze(2), 0.0)
+    def forward(self, x: Tensor, lens: Tensor) -> Tensor:
+        """Map ``x`` (B, S, D) to (B, S, D); ``lens`` (B,) are the utterances' frames."""
+        y = repeat_ends(self.norm(x), lens, self.conv.dilation[0])
         y = self.conv(y.transpose(1, 2)).transpose(1, 2)  # (B, D, S) inside
         return x + self.dropout(self.out(y.relu()))
+
+
+def repeat_ends(x: Tensor, lens: Tensor, extra: int) -> Tensor:
+    """``x`` (B, S, D) with ``extra`` frames more on each side; what lies beyond ``lens`` (B,) repeats the frame there.
+
+    Returns:
+        (B, S + 2 extra, D).
+    """
+    index = torch.arange(-extra, x.shape[1] + extra, device=x.device).clamp(min=0)
+    index = torch.minimum(index, (lens.unsqueeze(1) - 1).clamp(min=0))  # (B, S + 2 extra)
+    return x.gather(1, index.unsqueeze(2).expand(-1, -1, x.shape[2]))

@@ -11,3 +11,8 @@ def test_linear_equals_its_formula():
     x = torch.randn(2, 7, 8)
     scores = (x @ decoder.out.weight.T + decoder.out.bias).exp()
     torch.testing.assert_close(decoder(x), (scores / scores.sum(-1, keepdim=True)).log())
+
+
+def test_training_starts_flat_every_token_equally_likely_whatever_is_heard():
+    decoder = Linear.Config().build(in_dim=8, vocab_size=5)
+    torch.testing.assert_close(decoder(torch.randn(2, 7, 8)), torch.full((2, 7, 5), 0.2).log())
