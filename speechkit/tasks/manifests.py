@@ -14,7 +14,7 @@ from lhotse import CutSet
 
 from speechkit.config import ComponentConfig, Config
 from speechkit.data.augment import AugmentConfig
-from speechkit.data.cuts import open_cuts, transcript
+from speechkit.data.cuts import check_cuts, open_cuts, transcript
 from speechkit.data.sampler import BucketSampler, SamplerConfig
 from speechkit.utils.files import sha256
 
@@ -67,15 +67,26 @@ def feature_dir(config: Any) -> Path:
     return manifest_dir(config) / f"features-{hashlib.sha256(described.encode()).hexdigest()[:8]}"
 
 
-def open_splits(names: Sequence[str], config: Any) -> CutSet:
-    """The cuts of several splits, lazily, one after the other; with stored features if the config wants them."""
+def split_paths(names: Sequence[str], config: Any) -> list[Path]:
+    """The manifests of some splits: those with stored features if the config wants them."""
     paths = [manifest_path(name, config) for name in names]
     if config.data.features == "precomputed":
         paths = [feature_dir(config) / path.name for path in paths]
         for path in paths:
             if not path.exists():
                 raise ValueError(f"{path}: no stored features; run `speechkit features` with this config first")
-    return reduce(add, map(open_cuts, paths))
+    return paths
+
+
+def open_splits(names: Sequence[str], config: Any) -> CutSet:
+    """The cuts of several splits, lazily, one after the other."""
+    return reduce(add, map(open_cuts, split_paths(names, config)))
+
+
+def check_splits(names: Sequence[str], config: Any) -> None:
+    """Read the manifests of some splits once, so that a fault in their last line is found before training."""
+    for path in split_paths(dict.fromkeys(names), config):
+        check_cuts(path)
 
 
 def tokenizer_dir(config: Any) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 from speechkit import config as configs
 from speechkit.tasks.asr import AsrTask, get_tokenizer
 from speechkit.tasks.base import Task, load_config, save_config
+from speechkit.tasks.manifests import check_splits
 from speechkit.text.tokenizer import Tokenizer
 from speechkit.train import checkpoint
 from speechkit.train.trainer import Trainer, pick_device
@@ -27,6 +28,7 @@ def train(config: AsrTask.Config, exp_dir: Path) -> bool:
     check_same_config(config, exp_dir)
     device = pick_device(config.train.device)
     if dist.is_main():
+        check_splits([*config.data.train, *config.data.valid], config)
         save_config(config, exp_dir / "config.yaml")
         get_tokenizer(config).save(exp_dir / "tokenizer")
     dist.barrier()

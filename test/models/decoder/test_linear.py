@@ -8,6 +8,8 @@ from speechkit.models.decoder.linear import Linear
 def test_linear_equals_its_formula():
     torch.manual_seed(0)
     decoder = Linear.Config(dropout=0.5).build(in_dim=8, vocab_size=5).eval()
+    torch.nn.init.normal_(decoder.out.weight)
+    torch.nn.init.normal_(decoder.out.bias)
     x = torch.randn(2, 7, 8)
     scores = (x @ decoder.out.weight.T + decoder.out.bias).exp()
     torch.testing.assert_close(decoder(x), (scores / scores.sum(-1, keepdim=True)).log())
