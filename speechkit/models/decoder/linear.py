@@ -10,26 +10,26 @@ from speechkit.nn.dropout import Dropout
 
 
 class Linear(Decoder, name="linear"):
-    """``log_softmax(W dropout(x) + b)`` over the vocabulary, frame by frame.
-
-    W and b start at zero: a flat start, from which the first updates follow the sounds, as in an HMM system that is
-    started on equal segments. From random weights, CTC on little data may settle into counting words instead: it then
-    emits them in the silence at the ends of an utterance, where it never hears which ones they are.
-    """
+    """``log_softmax(W dropout(x) + b)`` over the vocabulary, frame by frame."""
 
     class Config(Decoder.Config):
         """Options of the linear decoder."""
 
         dropout: float = Field(0.1, ge=0, lt=1)
         """Dropout probability of the encoder output."""
+        flat_start: bool = False
+        """Start from W = 0 and b = 0, every token equally likely everywhere, as an HMM system starts from equal segments.
+        For minutes of speech and encoders with a short view: from random weights CTC may learn to count the words and emit
+        them in silence, where it never hears which ones they are. A Conformer learns far more slowly from a flat start."""
 
     def __init__(self, config: Config, in_dim: int, vocab_size: int) -> None:
         super().__init__()
         self.vocab_size = vocab_size
         self.dropout = Dropout(config.dropout)
         self.out = nn.Linear(in_dim, vocab_size)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        if config.flat_start:
+            nn.init.zeros_(self.out.weight)
+            nn.init.zeros_(self.out.bias)
 
     def forward(self, encoder_out: Tensor) -> Tensor:
         """Map ``encoder_out`` (B, S, D) to ``log_probs`` (B, S, V); the softmax is float32 under autocast as well."""

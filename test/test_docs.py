@@ -1,0 +1,44 @@
+"""What the documents tell people to type works."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import torch
+
+from speechkit.cli.main import import_file
+from speechkit.models.encoder.base import Encoder
+from speechkit.tasks.base import load_config
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def block(document: str, language: str, holding: str) -> str:
+    """The first block of ``language`` in docs/``document`` that holds a string."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs" / document).read_text(encoding="utf-8"), re.DOTALL)
+    return next(each for each in blocks if holding in each)
+
+
+def test_the_encoder_of_add_a_model_is_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(Encoder, "registry", dict(Encoder.registry))
+    (tmp_path / "mine.py").write_text(block("add_a_model.md", "python", "Encoder"))
+    import_file(str(tmp_path / "mine.py"))
+    torch.manual_seed(0)
+    encoder = Encoder.registry["dilated"].Config(dim=8, subsampling_factor=2).build(in_dim=23).eval()
+    feats, lens = torch.randn(2, 41, 23), torch.tensor([41, 29])
+    out, out_lens = encoder(feats, lens)
+    alone, _ = encoder(feats[1:, :29], lens[1:])
+    assert out.shape == (2, out_lens[0], 8)
+    torch.testing.assert_close(out[1, : out_lens[1]], alone[0, : out_lens[1]])
+
+
+def test_the_config_of_add_a_corpus_loads_and_the_walk_is_short(tmp_path):
+    shell = block("add_a_corpus.md", "bash", "YAML")
+    conf = tmp_path / "egs" / "mycorpus" / "asr" / "conf" / "ctc.yaml"
+    conf.parent.mkdir(parents=True)
+    (tmp_path / "egs" / "conf").symlink_to(ROOT / "egs" / "conf")
+    conf.write_text(re.search(r"<<'YAML'\n(.*?)YAML\n", shell, re.DOTALL)[1])
+    config = load_config(conf)
+    assert config.corpus.name == "folder" and config.tokenizer.vocab_size == 200
+    assert len(shell.splitlines()) < 40
