@@ -140,10 +140,11 @@ install_cpu_torch() {
 
 has_nvidia() { [[ -e /proc/driver/nvidia/version || -e /dev/nvidia0 ]] || nvidia-smi -L >/dev/null 2>&1; }
 
+# Without compiling: that takes as long as all the rest, and Python compiles what is imported when it first is.
 pip_install() {
   local quiet=()
   [[ -t 1 ]] || quiet=(--quiet)
   PIP_USER=0 PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
-    "$venv/bin/python" -m pip install "${quiet[@]}" --constraint "$repository/constraints.txt" "$@" ||
+    "$venv/bin/python" -m pip install --no-compile "${quiet[@]}" --constraint "$repository/constraints.txt" "$@" ||
     die "pip could not install $*; see above, then run again (what has arrived is kept)" 1
 }
