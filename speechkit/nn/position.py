@@ -132,7 +132,9 @@ class _Table(nn.Module):
         reach = (len(self.rows) + 1) // 2
         if max(1 - start, stop) > reach:
             reach = 2 * max(1 - start, stop)
-            self.rows = sinusoids(torch.arange(1.0 - reach, reach, device=self.rows.device), self.dim)
+            # Growth in validation must not leave an inference tensor, which training refuses to differentiate through.
+            with torch.inference_mode(False):
+                self.rows = sinusoids(torch.arange(1.0 - reach, reach, device=self.rows.device), self.dim)
         return self.rows[start + reach - 1 : stop + reach - 1].to(like.dtype)
 
 

@@ -48,6 +48,17 @@ def test_tables_grow_when_an_utterance_is_longer_than_any_before():
     assert distances.shape == (2999, 4) and distances.dtype == torch.double
 
 
+@pytest.mark.parametrize("name", ["relative", "rotary", "sinusoidal"])
+def test_a_table_that_grew_in_validation_can_be_trained_with(name):
+    module, weight = make_position(name, dim=8, num_heads=2), torch.ones(1, requires_grad=True)
+    with torch.inference_mode():
+        module(torch.zeros(1, 1500, 8))
+    assert not module.table.rows.is_inference()
+    y, beside = module(torch.zeros(1, 5, 8))
+    ((y if beside is None else beside) * weight).sum().backward()  # keeps the rows for the backward pass
+    assert weight.grad.isfinite().all()
+
+
 def test_tables_are_part_of_no_checkpoint():
     assert not RelativePosition(8).state_dict() and not RotaryPosition(8, head_dim=4).state_dict()
 
