@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from speechkit.config import Component, ComponentConfig
 from speechkit.utils.lens import padding_mask
 
-# A feature that (almost) never changes is centred, not blown up.
+# A smaller standard deviation is rounding. A feature with such global statistics is only centred: in another recording
+# it may change, and 1e5 times that change would drown all other features.
 MIN_STD = 1e-5
 
 
@@ -83,7 +84,8 @@ class GlobalCmvn(Cmvn, name="global"):
         if count == 0:
             raise ValueError("cmvn: expected frames to fit on, got none; check that the cuts are not empty")
         mean = total / count
-        std = (squares / count - mean.square()).clamp(min=0).sqrt().clamp(min=MIN_STD)
+        std = (squares / count - mean.square()).clamp(min=0).sqrt()
+        std = std.masked_fill(std < MIN_STD, 1.0)
         self.mean.copy_(mean)
         self.inv_std.copy_(1 / std if self.config.scale_variance else torch.ones_like(std))
 
