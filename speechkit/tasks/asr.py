@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 import torch
@@ -30,7 +29,7 @@ from speechkit.models.encoder.conformer import Conformer
 from speechkit.objectives.base import Objective
 from speechkit.objectives.ctc import CtcObjective
 from speechkit.tasks.base import Task
-from speechkit.tasks.manifests import DataConfig, evaluation_sampler, open_splits, tokenizer_dir, transcripts
+from speechkit.tasks.manifests import DataConfig, evaluation_sampler, open_splits, tokenizer_dir, training_sample, transcripts
 from speechkit.text.normalizer import Normalizer, NoNormalizer
 from speechkit.text.symbols import CharTokenizer
 from speechkit.text.tokenizer import Tokenizer
@@ -126,9 +125,10 @@ class AsrTask(Task, name="asr"):
         """Estimate global feature statistics on training cuts, before training starts."""
         if not isinstance(self.model.cmvn, GlobalCmvn):
             return
-        batches = self._plain_batches(self.config.data.train).epoch(0)
-        feats = (feats for batch in batches for feats in self._features(batch.to(self.device)))
-        self.model.cmvn.fit(islice(feats, CMVN_CUTS))
+        data = self.config.data
+        cuts = training_sample(self.open(data.train), data.sampler, CMVN_CUTS)
+        batches = BatchLoader(evaluation_sampler(data.sampler, cuts), self._dataset(None)).epoch(0)
+        self.model.cmvn.fit(feats for batch in batches for feats in self._features(batch.to(self.device)))
 
     def _features(self, batch: AsrBatch) -> Iterator[Tensor]:
         feats, lens = batch.inputs, batch.input_lens

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from operator import add
@@ -107,3 +108,18 @@ def evaluation_sampler(config: SamplerConfig, cuts: Iterable) -> BucketSampler:
     longest = max((cut.duration for cut in cuts), default=0.0)
     room = max(config.batch_duration, longest)
     return BucketSampler(cuts, config.model_copy(update={"min_duration": 0.0, "max_duration": None, "batch_duration": room}))
+
+
+def training_sample(cuts: Iterable, config: SamplerConfig, most: int) -> list:
+    """``most`` or fewer, but more than half as many, of the cuts that training uses, evenly spaced over all of them.
+
+    The cuts are walked through once, and never more than the sample is held.
+    """
+    low, high = config.min_duration, math.inf if config.max_duration is None else config.max_duration
+    sample, step = [], 1
+    for index, cut in enumerate(cut for cut in cuts if low <= cut.duration <= high):
+        if index % step == 0:
+            sample.append(cut)
+        if len(sample) > most:  # there are too many: every second one will do
+            sample, step = sample[::2], 2 * step
+    return sample

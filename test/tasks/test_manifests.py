@@ -2,9 +2,20 @@ from __future__ import annotations
 
 import pytest
 import tiny
+import torch
+from lhotse.testing.dummies import dummy_cut
 
+from speechkit.data.sampler import SamplerConfig
+from speechkit.tasks import asr
 from speechkit.tasks.base import load_config
-from speechkit.tasks.manifests import evaluation_sampler, manifest_dir, manifest_path, open_splits, tokenizer_dir
+from speechkit.tasks.manifests import (
+    evaluation_sampler,
+    manifest_dir,
+    manifest_path,
+    open_splits,
+    tokenizer_dir,
+    training_sample,
+)
 
 
 def test_each_choice_of_a_corpus_has_its_own_folder(tmp_path):
@@ -38,6 +49,29 @@ def test_evaluation_leaves_nothing_out(tmp_path):
     cuts = open_splits(["test"], config)
     seen = [cut.id for batch in evaluation_sampler(config.data.sampler, cuts) for cut in batch]
     assert sorted(seen) == [f"test-{i}" for i in range(7)]
+
+
+def test_a_sample_for_statistics_is_spread_over_the_utterances_that_training_uses():
+    cuts = [dummy_cut(i, duration=30.0 if i % 10 == 0 else 1.0) for i in range(100)]
+    allowed = [cut.id for cut in cuts if cut.duration == 1.0]
+    config = SamplerConfig(min_duration=0.5, max_duration=20.0)
+    assert [cut.id for cut in training_sample(iter(cuts), config, most=100)] == allowed
+    assert [cut.id for cut in training_sample(iter(cuts), config, most=30)] == allowed[::4]
+    assert [cut.id for cut in training_sample(iter(cuts), config, most=1)] == allowed[:1]
+    assert len(training_sample(iter(cuts), SamplerConfig(), most=100)) == 100
+
+
+def test_global_statistics_see_only_utterances_that_training_uses(tmp_path, monkeypatch):
+    monkeypatch.setattr(asr, "CMVN_CUTS", 7)
+    config = load_config(tiny.write_corpus(tmp_path), ["data.sampler.max_duration=1.0"])
+    task = asr.AsrTask(config, asr.get_tokenizer(config), torch.device("cpu"))
+    used, noise = [], torch.get_rng_state()
+    monkeypatch.setattr(task.model.cmvn, "fit", used.extend)
+    task.fit_cmvn()
+    allowed = [cut for cut in open_splits(["train"], config) if cut.duration <= 1.0]
+    assert 4 <= len(used) <= 7 < len(allowed)
+    assert max(map(len, used)) <= task.model.featurizer.num_frames(tiny.RATE)
+    assert torch.equal(noise, torch.get_rng_state())
 
 
 def test_a_missing_manifest_says_how_to_make_it(tmp_path):
