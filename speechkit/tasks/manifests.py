@@ -63,19 +63,29 @@ def manifest_path(name: str, config: Any) -> Path:
 
 
 def feature_dir(config: Any) -> Path:
-    """The folder of stored features, named after the featurizer's options, so that stale ones are never read."""
+    """The folder of stored features, named after the featurizer's options, so that those of others are never read."""
     described = json.dumps(config.featurizer.model_dump(mode="json"), sort_keys=True)
     return manifest_dir(config) / f"features-{hashlib.sha256(described.encode()).hexdigest()[:8]}"
 
 
+def stored_path(name: str, config: Any) -> Path:
+    """The manifest with the stored features of a split, named after the content of the split's own manifest.
+
+    Features of an older version, or of a manifest of the same name in another folder, are thus never read.
+    """
+    source = manifest_path(name, config)
+    open_cuts(source)  # reads nothing yet, but says what to do if there is none
+    return feature_dir(config) / f"{source.name.partition('.jsonl')[0]}-{sha256(source)[:8]}.jsonl.gz"
+
+
 def split_paths(names: Sequence[str], config: Any) -> list[Path]:
     """The manifests of some splits: those with stored features if the config wants them."""
-    paths = [manifest_path(name, config) for name in names]
-    if config.data.features == "precomputed":
-        paths = [feature_dir(config) / path.name for path in paths]
-        for path in paths:
-            if not path.exists():
-                raise ValueError(f"{path}: no stored features; run `speechkit features` with this config first")
+    if config.data.features != "precomputed":
+        return [manifest_path(name, config) for name in names]
+    paths = [stored_path(name, config) for name in names]
+    for path in paths:
+        if not path.exists():
+            raise ValueError(f"{path}: no stored features; run `speechkit features` with this config first")
     return paths
 
 

@@ -13,7 +13,7 @@ from lhotse.cut import Cut, MonoCut
 from speechkit.data.cuts import load_audio, open_cuts, write_cuts
 from speechkit.features.base import Featurizer
 from speechkit.tasks.asr import AsrTask
-from speechkit.tasks.manifests import feature_dir, manifest_path
+from speechkit.tasks.manifests import manifest_path, stored_path
 
 
 def store_features(config: AsrTask.Config) -> list[Path]:
@@ -24,11 +24,10 @@ def store_features(config: AsrTask.Config) -> list[Path]:
     """
     featurizer, written = config.featurizer.build().eval(), []
     for name in dict.fromkeys([*config.data.train, *config.data.valid, *config.data.test]):
-        source = manifest_path(name, config)
-        target = feature_dir(config) / source.name
-        if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
-            arrays = feature_dir(config) / source.name.split(".")[0]
-            write_cuts(CutSet.from_cuts(_stored(open_cuts(source), featurizer, arrays)), target)
+        target = stored_path(name, config)
+        if not target.exists():
+            cuts, arrays = open_cuts(manifest_path(name, config)), target.with_name(target.name.removesuffix(".jsonl.gz"))
+            write_cuts(CutSet.from_cuts(_stored(cuts, featurizer, arrays)), target)
         written.append(target)
     return written
 

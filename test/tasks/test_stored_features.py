@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from speechkit.data.audio import load_audio
 from speechkit.data.cuts import open_cuts
 from speechkit.tasks.base import load_config
+from speechkit.tasks.manifests import open_splits, split_paths
 from speechkit.tasks.stored_features import store_features
 from speechkit.tasks.training import train
 
@@ -30,6 +32,39 @@ def test_stored_features_train_like_those_made_on_the_fly(tmp_path):
     train(config, tmp_path / "stored")
     train(load_config(conf, FAST), tmp_path / "flying")
     assert losses(tmp_path / "stored") == pytest.approx(losses(tmp_path / "flying"), rel=1e-3)
+
+
+def test_manifests_of_one_name_have_features_of_their_own(tmp_path):
+    conf, names = tiny.write_corpus(tmp_path), []
+    for folder, count, seed in (("c1", 3, 5), ("c2", 4, 6)):
+        tiny.write_split(tmp_path / folder, "train", count, seed)
+        names.append(str(tmp_path / folder / "train.jsonl.gz"))
+    config = load_config(conf, ["data.features=precomputed", f"data.train=[{', '.join(names)}]"])
+    store_features(config)
+    stored = [(cut.id, cut.duration) for cut in open_splits(names, config)]
+    assert stored == [(cut.id, cut.duration) for name in names for cut in open_cuts(name)]
+    audio = load_audio(list(open_cuts(names[1]))[0], tiny.RATE)
+    feats = config.featurizer.build().eval()(torch.from_numpy(audio)[None], torch.tensor([len(audio)]))[0][0]
+    np.testing.assert_allclose(list(open_splits(names[1:], config))[0].load_features(), feats.numpy(), atol=1e-6)
+
+
+def test_features_of_another_version_of_the_manifest_are_never_read(tmp_path):
+    config = load_config(tiny.write_corpus(tmp_path), ["data.features=precomputed"])
+    before = store_features(config)
+    tiny.write_split(tmp_path / "data", "train", 4, seed=9)
+    os.utime(tmp_path / "data" / "train.jsonl.gz", (0, 0))  # copied with its old date
+    with pytest.raises(ValueError, match="train.*no stored features; run `speechkit features`"):
+        split_paths(["train"], config)
+    after = store_features(config)
+    assert [a == b for a, b in zip(after, before)] == [False, True, True]
+    assert [cut.id for cut in open_splits(["train"], config)] == [f"train-{i}" for i in range(4)]
+
+
+def test_features_of_a_missing_manifest_say_how_to_make_it(tmp_path):
+    config = load_config(tiny.write_corpus(tmp_path), ["data.features=precomputed", "data.train=[nothere]"])
+    for use in (store_features, lambda config: split_paths(config.data.train, config)):
+        with pytest.raises(ValueError, match="nothere.jsonl.gz: no such manifest .* run the prepare stage first"):
+            use(config)
 
 
 def test_what_is_stored_is_what_the_featurizer_gives_and_is_made_once(tmp_path):
