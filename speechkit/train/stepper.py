@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from speechkit.train.task import Batch, Losses, Task
 from speechkit.utils import dist
@@ -71,10 +71,19 @@ class Stepper:
         """Update once from ``batches``, whose gradients add up as if they were one batch."""
         count = dist.sum_over_ranks(sum(len(batch) for batch in batches), self.device)
         running = [self.task.losses(batch) for batch in batches]
+        before = {name: buffer.clone() for name, buffer in self._buffers().items()}
         report = StepReport()
         while name := self._accumulate(running, batches, count, report):
-            self._update(name, batches, report)
+            self._update(name, batches, before, report)
         return report
+
+    def _buffers(self) -> dict[tuple[str, str], Tensor]:
+        """What forward passes change: running statistics. Buffers that are not saved are tables, and large."""
+        found = {}
+        for name, network in self.task.networks.items():
+            saved = network.state_dict().keys()
+            found |= {(name, key): buffer for key, buffer in network.named_buffers() if key in saved}
+        return found
 
     def _accumulate(self, running: Sequence[Any], batches: Sequence[Batch], count: float, report: StepReport) -> str | None:
         """Let each micro-batch's generator take its next turn; returns the network that the turn is for."""
@@ -99,7 +108,7 @@ class Stepper:
             if bad.any():
                 report.bad_ids += [batch.ids[i] for i in bad.nonzero().flatten().tolist()]
 
-    def _update(self, name: str, batches: Sequence[Batch], report: StepReport) -> None:
+    def _update(self, name: str, batches: Sequence[Batch], before: dict[tuple[str, str], Tensor], report: StepReport) -> None:
         """Clip and step one network, unless its gradient is not finite: then nothing changes, on any rank."""
         network, optimizer = self.task.networks[name], self.optimizers[name]
         dist.sum_gradients(network.parameters())
@@ -113,6 +122,8 @@ class Stepper:
         if finite:
             self.after_update(name)
         else:
+            for key, buffer in self._buffers().items():  # one NaN would stay in a running mean for good
+                buffer.data.copy_(before[key])  # .data: the graph of a network whose turn comes later may hold it
             report.skipped = f"the gradient norm of {name} is {norm}"
             report.bad_ids = report.bad_ids or [i for batch in batches for i in batch.ids]
         for each in self.task.networks.values():  # a generator's loss leaves gradients in its critic, too

@@ -60,6 +60,17 @@ def test_bfloat16_steps_are_close_to_float32():
     torch.testing.assert_close(a.weight, b.weight, rtol=0.05, atol=0.02)
 
 
+def test_a_bad_micro_batch_leaves_no_trace_of_the_good_one_before_it_and_is_named():
+    task, data = ToyTask(), batch([3, 2])
+    data[1].x[0], data[1].y[1] = float("inf"), float("nan")
+    before = {name: tensor.clone() for name, tensor in task.networks["model"].state_dict().items()}
+    optimizer = torch.optim.SGD(task.networks["model"].parameters(), lr=0.1)
+    report = Stepper(task, {"model": optimizer}, 0.0, "float32", CPU).step(data)
+    assert report.skipped == "the gradient norm of model is nan"
+    for name, tensor in task.networks["model"].state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+
+
 class Gan:
     """A generator g and a critic d, each a number: d is updated on g's old value, g on d's new one."""
 
@@ -80,3 +91,22 @@ def test_two_networks_are_updated_in_turn_and_never_by_the_others_loss():
     assert task.networks["d"]["w"].item() == pytest.approx(2.0 - 0.1 * 3.0)
     assert task.networks["g"]["w"].item() == pytest.approx(3.0 - 0.1 * 1.7)  # sees the critic after its update
     assert all(p.grad is None for net in task.networks.values() for p in net.parameters())
+
+
+def test_after_a_bad_critic_the_generator_still_has_its_turn():
+    torch.manual_seed(0)
+    generator, critic = nn.Sequential(nn.Linear(4, 1), nn.BatchNorm1d(1)), nn.Linear(1, 1)
+    task = Gan()
+    task.networks = {"d": critic, "g": generator}
+
+    def losses(batch):
+        fake = generator(batch.x)
+        yield "d", {"critic": critic(fake.detach()).squeeze(1) * float("nan")}
+        yield "g", {"fool": critic(fake).squeeze(1) + generator[0].bias}
+
+    task.losses = losses
+    before = critic.weight.clone(), generator[0].bias.clone()
+    optimizers = {name: torch.optim.SGD(net.parameters(), lr=0.1) for name, net in task.networks.items()}
+    report = Stepper(task, optimizers, 0.0, "float32", CPU).step(batch([3]))
+    assert "of d is nan" in report.skipped
+    assert torch.equal(critic.weight, before[0]) and not torch.equal(generator[0].bias, before[1])

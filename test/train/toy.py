@@ -42,7 +42,7 @@ class ToyBatches:
             x = torch.randn(self.size, 4, generator=generator)
             y = x.sum(1, keepdim=True)
             if index == self.poison:
-                y[1] = float("nan")
+                x[1], y[1] = float("nan"), float("nan")  # the input, too: it reaches the running statistics
             yield ToyBatch([f"cut-{index}-{i}" for i in range(self.size)], x, y)
 
 
