@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from lhotse.cut import Cut
+from lhotse.cut import Cut, MonoCut
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -82,7 +82,7 @@ class AsrDataset(Dataset):
         if not cut.has_features:
             raise ValueError(f"cut {cut.id}: expected precomputed features, got none; run the features stage first")
         try:
-            feats = cut.load_features()
+            feats = _stored_frames(cut)
         except (OSError, ValueError, KeyError, EOFError, AssertionError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ValueError(
@@ -98,3 +98,15 @@ class AsrDataset(Dataset):
             return torch.tensor(self.tokenize(text), dtype=torch.int64)
         except ValueError as error:
             raise ValueError(f"cut {cut.id}: {error}") from error
+
+
+def _stored_frames(cut: Cut) -> np.ndarray:
+    """The frames of a cut as they were stored, (T, F).
+
+    Lhotse would repeat or drop the last one where a featurizer does not round the number of frames as Lhotse does.
+    """
+    if not isinstance(cut, MonoCut):
+        return cut.load_features()
+    stored = cut.features
+    reaches_end = cut.end > stored.end - stored.frame_shift / 2
+    return stored.load(start=cut.start, duration=None if reaches_end else cut.duration)

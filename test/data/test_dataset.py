@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from lhotse import Fbank, Recording, SupervisionSegment
+from lhotse import Fbank, Features, Recording, SupervisionSegment
 from lhotse.cut import MonoCut
 from lhotse.features.io import NumpyFilesWriter
 from lhotse.utils import fastcopy
@@ -70,6 +70,27 @@ def test_precomputed_features_come_as_the_manifest_has_them(cuts, tmp_path):
         file.unlink()
     with pytest.raises(ValueError, match="cut a: cannot load its features: .*; run the features stage again"):
         AsrDataset(tokenize, RATE, features="precomputed")[with_feats]
+
+
+def test_part_of_a_cut_has_its_part_of_the_stored_frames(cuts, tmp_path):
+    whole = np.arange(100, dtype=np.float32)[:, None].repeat(3, axis=1)  # 100 frames of 1.009 s, as torch.stft rounds
+    with NumpyFilesWriter(tmp_path / "feats") as writer:
+        stored = Features(
+            type="x", num_frames=100, num_features=3, frame_shift=0.01, sampling_rate=RATE, start=2.0, duration=8072 / RATE,
+            storage_type=writer.name, storage_path=str(writer.storage_path), storage_key=writer.write("a", whole),
+        )  # fmt: skip
+    cut = MonoCut("a", 2.0, stored.duration, 0, cuts[0].supervisions, features=stored)
+
+    def frames(cut: MonoCut) -> list[float]:
+        return AsrDataset(tokenize, RATE, features="precomputed")[[cut]].inputs[0, :, 0].tolist()
+
+    assert frames(cut) == list(range(100))
+    assert frames(cut.truncate(duration=0.25)) == list(range(25))
+    assert frames(cut.truncate(offset=0.25, duration=0.5)) == list(range(25, 75))
+    assert frames(cut.truncate(offset=0.25)) == list(range(25, 100))
+    assert frames(cut.truncate(offset=0.25).truncate(offset=0.25)) == list(range(50, 100))
+    with pytest.raises(ValueError, match="cut a: cannot load its features: .*range is .2.0, 3.009"):
+        frames(fastcopy(cut, start=1.5))
 
 
 def test_missing_features_are_named(cuts):

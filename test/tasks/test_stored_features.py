@@ -5,11 +5,15 @@ import os
 
 import numpy as np
 import pytest
+import soundfile
 import tiny
 import torch
+from lhotse import Recording, SupervisionSegment
 
 from speechkit.data.audio import load_audio
-from speechkit.data.cuts import open_cuts
+from speechkit.data.cuts import open_cuts, write_cuts
+from speechkit.data.dataset import AsrDataset
+from speechkit.features.base import Featurizer
 from speechkit.tasks.base import load_config
 from speechkit.tasks.manifests import open_splits, split_paths
 from speechkit.tasks.stored_features import store_features
@@ -65,6 +69,28 @@ def test_features_of_a_missing_manifest_say_how_to_make_it(tmp_path):
     for use in (store_features, lambda config: split_paths(config.data.train, config)):
         with pytest.raises(ValueError, match="nothere.jsonl.gz: no such manifest .* run the prepare stage first"):
             use(config)
+
+
+@pytest.mark.parametrize("name", sorted(Featurizer.registry))
+def test_stored_features_of_every_kind_equal_those_made_on_the_fly(tmp_path, name):
+    cuts, random = [], np.random.default_rng(0)
+    for length in (8073, 6000):  # no whole number of frames, which kinds round in different ways
+        soundfile.write(tmp_path / f"{length}.wav", random.uniform(-0.5, 0.5, length), tiny.RATE)
+        cut = Recording.from_file(tmp_path / f"{length}.wav").to_cut()
+        cut.supervisions = [SupervisionSegment(cut.id, cut.id, 0.0, cut.duration, text="low")]
+        cuts.append(cut)
+    conf = tiny.write_corpus(tmp_path)
+    write_cuts(cuts, tmp_path / "data" / "odd.jsonl.gz")
+    config = load_config(conf, [
+        "data.features=precomputed", "data.train=[odd]", "data.valid=[odd]", "data.test=[odd]", f"featurizer={name}",
+    ])  # fmt: skip
+    store_features(config)
+    rate = config.featurizer.sampling_rate
+    stored = AsrDataset(lambda text: [1], rate, "precomputed")[list(open_splits(["odd"], config))]
+    flying = AsrDataset(lambda text: [1], rate)[cuts]
+    feats, lens = config.featurizer.build().eval()(flying.inputs, flying.input_lens)
+    assert stored.input_lens.tolist() == lens.tolist()
+    torch.testing.assert_close(stored.inputs, feats[:, : max(lens)], atol=1e-6, rtol=0)
 
 
 def test_what_is_stored_is_what_the_featurizer_gives_and_is_made_once(tmp_path):
