@@ -30,6 +30,8 @@ def run(args: argparse.Namespace) -> int:
     import speechkit
     from speechkit.utils import log
 
+    if args.to:
+        _check_targets(args)
     recognizer, failed = speechkit.load(args.model, device=args.device), 0
     for name in args.audio:
         try:
@@ -42,14 +44,26 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _target(name: str, args: argparse.Namespace) -> Path:
+    suffix = {"text": "txt"}.get(args.format, args.format)
+    return Path(args.to) / f"{'stdin' if name == '-' else Path(name).stem}.{suffix}"
+
+
+def _check_targets(args: argparse.Namespace) -> None:
+    """Refuse recordings whose transcripts would overwrite each other."""
+    taken: dict[Path, str] = {}
+    for name in args.audio:
+        other = taken.setdefault(_target(name, args), name)
+        if other != name:
+            raise ValueError(f"{other} and {name}: both would be {_target(name, args)}; transcribe them into two folders")
+
+
 def _put(name: str, transcript: Any, args: argparse.Namespace) -> None:
     from speechkit.utils.files import atomic_write
 
     text = render(name, transcript, args.format)
     if args.to:
-        suffix = {"text": "txt"}.get(args.format, args.format)
-        stem = "stdin" if name == "-" else Path(name).stem
-        with atomic_write(Path(args.to) / f"{stem}.{suffix}") as file:
+        with atomic_write(_target(name, args)) as file:
             file.write(text)
     else:
         prefix = f"{name}\t" if args.format == "text" and len(args.audio) > 1 else ""

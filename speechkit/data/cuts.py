@@ -17,7 +17,7 @@ from lhotse.serialization import deserialize_item
 from speechkit.data.audio import load_audio
 from speechkit.utils.files import atomic_write
 
-__all__ = ["check_cuts", "load_audio", "open_cuts", "transcript", "write_cuts"]
+__all__ = ["check_cuts", "checked_cuts", "load_audio", "open_cuts", "transcript", "write_cuts"]
 
 _AGAIN = "write it again with the prepare stage"
 
@@ -127,11 +127,8 @@ def transcript(cut: Cut) -> str:
     return cut.supervisions[0].text
 
 
-def check_cuts(path: Path | str) -> int:
-    """Read a whole manifest, though no audio, and refuse what training would stumble over hours later.
-
-    Returns:
-        The number of cuts.
+def checked_cuts(path: Path | str) -> Iterator[Cut]:
+    """The cuts of a manifest, refusing what training would stumble over hours later; no audio is read.
 
     Raises:
         ValueError: The manifest is missing, cut short, corrupt or empty, or a cut has an id that another one has, no
@@ -152,6 +149,11 @@ def check_cuts(path: Path | str) -> int:
             raise ValueError(
                 f"{path}:{number}: cut {cut.id}: expected a duration above 0 s, got {cut.duration}; {_AGAIN}"
             )
+        yield cut
     if not seen:
         raise ValueError(f"{path}: the manifest has no cuts; {_AGAIN}, and look at what it refuses")
-    return len(seen)
+
+
+def check_cuts(path: Path | str) -> int:
+    """Walk through :func:`checked_cuts`; returns their number."""
+    return sum(1 for _ in checked_cuts(path))

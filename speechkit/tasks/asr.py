@@ -56,7 +56,7 @@ class AsrTask(Task, name="asr"):
         data: DataConfig = DataConfig()
         """Manifests, batches and augmentation."""
         normalizer: Choice[Normalizer] = NoNormalizer.Config()
-        """What is done to transcripts before they become tokens, and to both sides before they are scored."""
+        """What is done to transcripts before they become tokens, and before a recogniser is scored against them."""
         tokenizer: Choice[Tokenizer] = CharTokenizer.Config()
         """Text to tokens; fitted on the training transcripts."""
         featurizer: Choice[Featurizer] = Fbank.Config()

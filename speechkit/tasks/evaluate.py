@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,13 +13,14 @@ import torch
 
 from speechkit import config as configs
 from speechkit.data.batch import AsrBatch
+from speechkit.data.cuts import check_cuts
 from speechkit.data.dataset import AsrDataset
 from speechkit.data.loader import BatchLoader
 from speechkit.decode.base import Hypothesis
 from speechkit.metrics.error_rate import ScoreReport, score
 from speechkit.tasks.asr import AsrTask
 from speechkit.tasks.base import load_config, write_checksums
-from speechkit.tasks.manifests import evaluation_sampler, open_splits
+from speechkit.tasks.manifests import evaluation_sampler, open_splits, split_paths
 from speechkit.tasks.recognizer import Recognizer
 from speechkit.train import checkpoint
 from speechkit.utils import machine
@@ -56,8 +58,10 @@ def decode(exp_dir: Path, sets: Sequence[str] = (), overrides: Sequence[str] = (
         The folders ``decode/<set>`` that were written.
     """
     config = _with_overrides(exp_dir, overrides)
+    names = sets or config.data.test
+    _check_sets(names, config)
     recognizer = Recognizer.load(exp_dir, device=device, search=config.search)
-    return [_decode_set(exp_dir, name, config, recognizer) for name in sets or config.data.test]
+    return [_decode_set(exp_dir, name, config, recognizer) for name in names]
 
 
 def _with_overrides(exp_dir: Path, overrides: Sequence[str]) -> AsrTask.Config:
@@ -67,8 +71,22 @@ def _with_overrides(exp_dir: Path, overrides: Sequence[str]) -> AsrTask.Config:
     return load_config(exp_dir / "config.yaml", overrides)
 
 
+def set_name(name: str) -> str:
+    """What a set of utterances is called in results: a split's name, or the name of a manifest without its ending."""
+    return Path(name).name.removesuffix(".gz").removesuffix(".jsonl")
+
+
+def _check_sets(names: Sequence[str], config: AsrTask.Config) -> None:
+    """Refuse sets whose results would overwrite each other, and manifests that are not whole."""
+    for called, among in itertools.groupby(sorted(set(names), key=set_name), key=set_name):
+        if len(same := list(among)) > 1:
+            raise ValueError(f"{' and '.join(same)}: both would be decode/{called}; rename one, or decode into two experiments")
+    for path in split_paths(names, config):
+        check_cuts(path)
+
+
 def _decode_set(exp_dir: Path, name: str, config: AsrTask.Config, recognizer: Recognizer) -> Path:
-    folder = exp_dir / "decode" / Path(name).name.removesuffix(".gz").removesuffix(".jsonl")
+    folder = exp_dir / "decode" / set_name(name)
     cuts = {cut.id: cut for cut in open_splits([name], config)}
     started, rows = time.perf_counter(), {}
     for batch in _batches(cuts.values(), config, recognizer):

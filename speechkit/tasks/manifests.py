@@ -15,7 +15,7 @@ from lhotse import CutSet
 
 from speechkit.config import ComponentConfig, Config
 from speechkit.data.augment import AugmentConfig
-from speechkit.data.cuts import check_cuts, open_cuts, transcript
+from speechkit.data.cuts import open_cuts, transcript
 from speechkit.data.sampler import BucketSampler, SamplerConfig
 from speechkit.utils.files import sha256
 
@@ -94,17 +94,13 @@ def open_splits(names: Sequence[str], config: Any) -> CutSet:
     return reduce(add, map(open_cuts, split_paths(names, config)))
 
 
-def check_splits(names: Sequence[str], config: Any) -> None:
-    """Read the manifests of some splits once, so that a fault in their last line is found before training."""
-    for path in split_paths(dict.fromkeys(names), config):
-        check_cuts(path)
-
-
 def tokenizer_dir(config: Any) -> Path:
     """The folder of a tokenizer, keyed by everything that its fit depends on, so that a stale one is never used."""
     options = [config.tokenizer.model_dump(mode="json"), config.normalizer.model_dump(mode="json")]
-    manifests = [sha256(manifest_path(name, config)) for name in config.data.train]
-    key = hashlib.sha256(json.dumps([options, manifests], sort_keys=True).encode()).hexdigest()[:8]
+    sums = [sha256(manifest_path(name, config)) for name in config.data.train]
+    # A missing file is left to the tokenizer, which knows what the file is for.
+    sums += [sha256(path) for path in config.tokenizer.input_files if path.is_file()]
+    key = hashlib.sha256(json.dumps([options, sums], sort_keys=True).encode()).hexdigest()[:8]
     return manifest_dir(config) / "tokenizers" / f"{config.tokenizer.name}-{key}"
 
 

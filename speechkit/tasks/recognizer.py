@@ -101,6 +101,8 @@ class Recognizer:
             return read_audio(audio, self.sampling_rate)
         if audio.ndim != 1 or not np.isfinite(audio).all():
             raise ValueError(f"audio: expected finite samples (L,), got an array {audio.shape}; average the channels first")
+        if audio.dtype.kind != "f":
+            raise ValueError(f"audio: expected samples in [-1, 1], got {audio.dtype}; divide by the type's range (int16: 32768)")
         return resample(audio.astype(np.float32, copy=False), sampling_rate or self.sampling_rate, self.sampling_rate)
 
     def _search_all(self, wav: np.ndarray, segments: Sequence[int]) -> list[list[Hypothesis]]:

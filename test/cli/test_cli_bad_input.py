@@ -158,6 +158,34 @@ def test_a_model_with_a_missing_or_altered_file_is_refused(finished, tmp_path, c
     assert_one_line(capsys.readouterr().err, "transcribe", [name, damage])
 
 
+def test_results_that_would_overwrite_each_other_are_refused(finished, tmp_path, capsys):
+    wav, other = finished / "data" / "wavs" / "test-0.wav", tmp_path / "test-0.flac"
+    assert main(["transcribe", str(finished / "exp"), str(wav), str(other), "--to", str(tmp_path / "out")]) == 1
+    assert_one_line(capsys.readouterr().err, "transcribe", ["test-0.flac", "both would be", "test-0.txt"])
+    shutil.copy(finished / "data" / "dev.jsonl.gz", tmp_path / "test.jsonl.gz")
+    shutil.copytree(finished / "exp", tmp_path / "exp")
+    assert main(["decode", str(tmp_path / "exp"), f"data.test=[test,{tmp_path / 'test.jsonl.gz'}]"]) == 1
+    assert_one_line(capsys.readouterr().err, "decode", ["test.jsonl.gz", "both would be decode/test"])
+
+
+def test_a_test_set_with_a_duplicated_id_is_refused_before_decoding(finished, tmp_path, capsys):
+    manifest = tmp_path / "twice.jsonl.gz"
+    lines = gzip.decompress((finished / "data" / "test.jsonl.gz").read_bytes())
+    manifest.write_bytes(gzip.compress(lines * 2))
+    shutil.copytree(finished / "exp", tmp_path / "exp")
+    assert main(["decode", str(tmp_path / "exp"), f"data.test=[{manifest}]"]) == 1
+    assert_one_line(capsys.readouterr().err, "decode", ["twice.jsonl.gz:8", "same id"])
+
+
+def test_going_on_with_other_utterances_is_refused(tmp_path, capsys):
+    conf = str(tiny.write_corpus(tmp_path))
+    argv = ["train", conf, "--exp", str(tmp_path / "exp"), *FAST]
+    assert main(argv) == 0
+    with_text("low high low high low")(tmp_path)
+    assert main(argv) == 1
+    assert_one_line(capsys.readouterr().err, "train", ["other utterances of train", "another --exp"])
+
+
 def test_one_bad_recording_among_good_ones_is_named_and_the_others_are_transcribed(finished, tmp_path, capsys):
     (tmp_path / "bad.wav").write_bytes(b"no audio")
     good = [str(finished / "data" / "wavs" / f"test-{i}.wav") for i in range(2)]

@@ -59,6 +59,11 @@ def test_samples_that_make_no_sense_are_refused(model_dir, wav):
         speechkit.load(model_dir).transcribe(wav)
 
 
+def test_integer_samples_are_refused_rather_than_taken_for_silence_or_noise(model_dir):
+    with pytest.raises(ValueError, match=r"\[-1, 1\], got int16; divide"):
+        speechkit.load(model_dir).transcribe(np.zeros(8000, np.int16))
+
+
 def test_a_recording_shorter_than_a_frame_has_no_words(model_dir):
     assert speechkit.load(model_dir).transcribe(np.zeros(10, np.float32)).text == ""
 
