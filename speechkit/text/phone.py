@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from speechkit.text.lexicon import Lexicon
 from speechkit.text.tokenizer import BLANK, SOS_EOS, UNK, Tokenizer
@@ -21,6 +22,10 @@ class PhoneTokenizer(Tokenizer, name="phone"):
     class Config(Tokenizer.Config):
         lexicon: str
         """Path of the lexicon: lines of a word and its phones; with ``unknown: token`` other words are ``<unk>``."""
+
+        @property
+        def input_files(self) -> tuple[Path, ...]:
+            return (Path(self.lexicon),)
 
     _files_beside_tokens = (_LEXICON_FILE,)
     _begins_with_space = True

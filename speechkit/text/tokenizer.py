@@ -33,6 +33,11 @@ class Tokenizer(Component, kind="tokenizer"):
         unknown: Literal["error", "token"] = "error"
         """A symbol outside the vocabulary: ``error`` stops and names it, ``token`` encodes it as ``<unk>``."""
 
+        @property
+        def input_files(self) -> tuple[Path, ...]:
+            """Files whose content decides, beside the texts, what is learned; a tokenizer of other ones is stale."""
+            return ()
+
     blank_id: ClassVar[int] = 0
     unk_id: ClassVar[int] = 1
     _files_beside_tokens: ClassVar[tuple[str, ...]] = ()

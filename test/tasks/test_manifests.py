@@ -38,6 +38,21 @@ def test_a_tokenizer_is_keyed_by_its_options_and_the_training_text(tmp_path):
     assert first != tokenizer_dir(load_config(conf))
 
 
+def test_a_tokenizer_is_keyed_by_the_content_of_its_lexicon(tmp_path):
+    lexicon = tmp_path / "words.txt"
+    config = load_config(tiny.write_corpus(tmp_path), [f"tokenizer={{name: phone, lexicon: {lexicon}}}"])
+    with pytest.raises(OSError, match="words.txt: cannot read the lexicon"):
+        asr.get_tokenizer(config)
+    lexicon.write_text("low L OW\nhigh HH AY\n")
+    first = tokenizer_dir(config)
+    assert asr.get_tokenizer(config).vocab_size == 7
+    lexicon.write_text("low L O W\nhigh HH AY\n")
+    assert tokenizer_dir(config) != first
+    assert asr.get_tokenizer(config).vocab_size == 8
+    lexicon.write_text("low L OW\nhigh HH AY\n")
+    assert tokenizer_dir(config) == first
+
+
 def test_splits_are_read_one_after_the_other(tmp_path):
     config = load_config(tiny.write_corpus(tmp_path))
     ids = [cut.id for cut in open_splits(["dev", "test"], config)]

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from speechkit.text.phone import PhoneTokenizer
@@ -35,6 +37,10 @@ def test_a_loaded_tokenizer_does_not_need_the_original_lexicon(tokenizer, tmp_pa
     tokenizer.save(tmp_path / "saved")
     (tmp_path / "words.txt").unlink()
     assert Tokenizer.load(tmp_path / "saved").encode("a red") == tokenizer.encode("a red")
+
+
+def test_its_config_names_the_lexicon_as_an_input():
+    assert PhoneTokenizer.Config(lexicon="local/words.txt").input_files == (Path("local/words.txt"),)
 
 
 def test_a_phone_with_a_reserved_name_is_an_error(tmp_path):
