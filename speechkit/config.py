@@ -237,15 +237,35 @@ def _unknown_keys(cls: type[Config], raw: Mapping[str, Any], loc: tuple[str, ...
 
 
 def _with_default_names(cls: type[Config], raw: Mapping[str, Any]) -> dict[str, Any]:
-    """``encoder.dim=64`` alone means the default encoder: give the mapping its name."""
+    """``encoder.dim=64`` alone means the default encoder: give the mapping its name.
+
+    In a dict of choices an entry that is null goes out, so that a file can drop what its base has.
+    """
     filled = dict(raw)
     for key, value in raw.items():
         default = cls.model_fields[key].default
-        if isinstance(value, Mapping) and isinstance(default, ComponentConfig):
-            filled[key] = {"name": default.name, **value}
-        elif isinstance(value, Mapping) and (nested := _plain_config(cls, key)):
+        if not isinstance(value, Mapping):
+            continue
+        if isinstance(default, ComponentConfig):
+            filled[key] = _named(value, default)
+        elif _is_dict_of_choices(cls.model_fields[key].annotation):
+            defaults = default if isinstance(default, dict) else {}
+            filled[key] = {name: _named(each, defaults.get(name)) for name, each in value.items() if each is not None}
+        elif nested := _plain_config(cls, key):
             filled[key] = _with_default_names(nested, value)
     return filled
+
+
+def _named(value: Any, default: ComponentConfig | None) -> Any:
+    return {"name": default.name, **value} if default is not None and isinstance(value, Mapping) else value
+
+
+def _is_dict_of_choices(annotation: Any) -> bool:
+    """Whether a field is a ``dict[str, Choice[...]]``."""
+    if typing.get_origin(annotation) is not dict:
+        return False
+    held = typing.get_args(typing.get_args(annotation)[1])  # Choice makes Annotated[config class, ...]
+    return bool(held) and isinstance(held[0], type) and issubclass(held[0], ComponentConfig)
 
 
 def _plain_config(cls: type[Config], key: str) -> type[Config] | None:

@@ -36,6 +36,7 @@ class Zoo(Config):
     """The one at home."""
     inner: Inner = Inner()
     many: dict[str, Choice[Animal]] = {}
+    herd: dict[str, Choice[Animal]] = {"first": Dog.Config(), "second": Fish.Config(fins=5)}
     maybe: Inner | None = None
     text: str = "x"
     flag: bool = False
@@ -60,6 +61,11 @@ def test_a_choice_is_built_with_its_options_and_the_facts_of_the_run(tmp_path):
         ("inner: {dept: 3}", "a.yaml: inner.dept: unknown key; did you mean inner.depth?"),
         ("inner: {animal: {name: fish, legs: 2}}", "inner.animal.legs: unknown key; did you mean pet.legs?"),
         ("many: {a: {name: dog, legz: 1}}", "many.a.legz: unknown key; did you mean many.a.legs?"),
+        ("herd: {first: {legz: 1}}", "herd.first.legz: unknown key; did you mean herd.first.legs?"),
+        ("herd: {first: {name: dgo}}", "herd.first: no test_animal is called 'dgo', did you mean 'dog'; choices: dog, fish"),
+        ("herd: {first: 3}", "herd.first: expected a mapping with a name, got 3"),
+        ("herd: null", "herd: Input should be an object, got None"),
+        ("pet: null", "pet: expected a mapping with a name, got None"),
         ("maybe: {dept: 1}", "maybe.dept: unknown key; did you mean maybe.depth?"),
         ("pet: {name: dgo}", "pet: no test_animal is called 'dgo', did you mean 'dog'; choices: dog, fish"),
         ("pet: {name: dog, legs: true}", "pet.legs: Input should be a valid integer, got True"),
@@ -113,6 +119,32 @@ def test_a_name_alone_is_short_for_a_mapping(tmp_path):
     assert load(tmp_path, "pet: fish").pet == Fish.Config()
     assert load(tmp_path, "pet: fish", "pet.fins=3").pet == Fish.Config(fins=3)
     assert load(tmp_path, "text: y", "pet=fish", "pet.fins=3").pet == Fish.Config(fins=3)
+
+
+@pytest.mark.parametrize("path", ["herd", "inner.herd"])
+def test_an_option_of_a_named_choice_alone_means_the_default_of_that_name(tmp_path, path):
+    class Farm(Config):
+        herd: dict[str, Choice[Animal]] = {"first": Dog.Config()}
+        inner: Zoo = Zoo()
+
+    (tmp_path / "a.yaml").write_text("{}")
+    farm = configs.load(Farm, tmp_path / "a.yaml", [f"{path}.first.legs=3"])
+    assert (farm.herd if path == "herd" else farm.inner.herd) == {"first": Dog.Config(legs=3)}
+
+
+def test_null_takes_a_named_choice_out(tmp_path):
+    (tmp_path / "base.yaml").write_text("herd: {first: {name: dog, legs: 3}, second: fish}\nmaybe: {depth: 2}")
+    rest = {"second": Fish.Config()}
+    assert load(tmp_path, "base: base.yaml\nherd: {first: null}").herd == rest
+    assert load(tmp_path, "base: base.yaml", "herd.first=null").herd == rest
+    assert load(tmp_path, "base: base.yaml", "herd.first=null", "herd.third=fish").herd == {**rest, "third": Fish.Config()}
+    again = load(tmp_path, "base: base.yaml\nherd: {first: null}", "herd.first.legs=7")
+    assert again.herd == {"first": Dog.Config(legs=7), **rest}
+    assert load(tmp_path, "base: base.yaml", "maybe=null").maybe is None
+    assert load(tmp_path, "many: {a: null}").many == {}
+    zoo = load(tmp_path, "base: base.yaml", "herd.first=null")
+    configs.save(zoo, tmp_path / "saved.yaml")
+    assert configs.load(Zoo, tmp_path / "saved.yaml") == zoo
 
 
 @pytest.mark.parametrize("override", ["pet", "=3", "a..b=1", ".a=1"])
