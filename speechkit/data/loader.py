@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import torch
@@ -29,6 +30,7 @@ class BatchLoader:
             sampler=sampler,
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
+            worker_init_fn=leave_signals_to_the_main_process,
             generator=torch.Generator(),  # the global one must not depend on how often loading was started
         )
 
@@ -42,3 +44,12 @@ class BatchLoader:
         """The batches of ``epoch`` from index ``start`` on."""
         self.sampler.load_state_dict({"epoch": epoch, "batch": start})
         return iter(self.loader)
+
+
+def leave_signals_to_the_main_process(worker: int) -> None:
+    """Ctrl-C, and a cluster's SIGTERM, reach every process of the group: a reader has to go on until the trainer stops.
+
+    A reader ends when the main process has no more use for it, or is gone.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
