@@ -35,12 +35,16 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(f"expected one folder, got {', '.join(folders)}")
 
     from speechkit.data.corpora.base import find_or_download
+    from speechkit.tasks.manifests import folder_name
 
     folder = Path(folders[0]) if folders else find_or_download(corpus, Path(args.downloads) / config.name)
     if args.download_only:
         print(f"{config.name} is in {folder}")
         return
-    _write(corpus, folder, Path(args.to or root), config)
+    target = Path(args.to or root) / folder_name(config)
+    if folders:
+        _keep_other_manifests(target, folder.absolute())
+    _write(corpus, folder, target)
 
 
 def _corpus_config(args: argparse.Namespace, overrides: list[str]) -> tuple[Any, str]:
@@ -61,16 +65,28 @@ def _corpus_config(args: argparse.Namespace, overrides: list[str]) -> tuple[Any,
     return experiment.corpus, experiment.data.root
 
 
-def _write(corpus: Any, folder: Path, root: Path, config: Any) -> None:
+def _write(corpus: Any, folder: Path, target: Path) -> None:
     from speechkit.data.cuts import write_cuts
     from speechkit.data.summary import summarize
-    from speechkit.tasks.manifests import folder_name
+    from speechkit.utils.files import atomic_write
 
-    target = root / folder_name(config)
     splits = corpus.prepare(folder)
     for name, cuts in splits.items():
         write_cuts(cuts, target / f"{name}.jsonl.gz")
+    with atomic_write(target / "made_from.txt") as file:
+        file.write(f"{folder.absolute()}\n")
     report = getattr(corpus, "report", None) or summarize(splits)
     report.write(target)
     report.render()
     print(f"manifests: {target}")
+
+
+def _keep_other_manifests(target: Path, folder: Path) -> None:
+    """Refuse to replace the manifests of other recordings: somebody may be training on them."""
+    note = target / "made_from.txt"
+    before = Path(note.read_text(encoding="utf-8").strip()) if note.exists() else folder
+    if before != folder and before.exists():
+        raise ValueError(
+            f"{target}: expected manifests of {folder} or none, got those of {before}; delete them, or choose another place "
+            "with --to (data.root=... of the config)"
+        )

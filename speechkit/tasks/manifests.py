@@ -44,12 +44,12 @@ class DataConfig(Config):
 
 
 def folder_name(corpus: ComponentConfig | None) -> str:
-    """A readable name for one choice of a corpus: its options that differ from the defaults."""
+    """A readable name for one choice of a corpus: what it is called, and its options that differ from the defaults."""
     if corpus is None:
         return "."
     chosen = corpus.model_dump(mode="json", exclude_defaults=True)
     parts = [f"{key}-{value if isinstance(value, str) else json.dumps(value)}" for key, value in chosen.items() if key != "name"]
-    return "_".join(parts).replace("/", "-") or "default"
+    return "_".join([corpus.name, *parts]).replace("/", "-")
 
 
 def manifest_dir(config: Any) -> Path:

@@ -26,6 +26,18 @@ def test_a_folder_of_recordings_becomes_manifests_and_a_summary(recordings, tmp_
     assert len(ids) == 10 and "empty" in captured.err and str(tmp_path / "data") in captured.out
 
 
+def test_manifests_of_other_recordings_are_not_replaced(recordings, tmp_path, capsys):
+    argv = ["--to", str(tmp_path / "data")]
+    assert main(["prepare", "folder", str(recordings), *argv]) == 0
+    other = tmp_path / "other"
+    other.mkdir()
+    before = {path: path.read_bytes() for path in (tmp_path / "data").rglob("*.gz")}
+    capsys.readouterr()
+    assert main(["prepare", "folder", str(other), *argv]) == 1
+    assert f"got those of {recordings}; delete them, or" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in before}
+
+
 def test_options_of_a_corpus_are_checked(tmp_path, capsys):
     assert main(["prepare", "fsdd", "conected=true", "--to", str(tmp_path)]) == 1
     assert "corpus.conected: unknown key; did you mean corpus.connected?" in capsys.readouterr().err

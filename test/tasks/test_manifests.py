@@ -23,9 +23,9 @@ def test_each_choice_of_a_corpus_has_its_own_folder(tmp_path):
     plain = load_config(conf)
     assert manifest_dir(plain) == tmp_path / "data"
     official = load_config(conf, ["corpus=fsdd"])
-    assert manifest_dir(official).name == "default"
+    assert manifest_dir(official).name == "fsdd"
     other = load_config(conf, ["corpus=fsdd", "corpus.connected=true"])
-    assert manifest_dir(other) == tmp_path / "data" / "connected-true"
+    assert manifest_dir(other) == tmp_path / "data" / "fsdd_connected-true"
     assert manifest_path("x/y.jsonl.gz", other).as_posix() == "x/y.jsonl.gz"
 
 
