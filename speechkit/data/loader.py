@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from collections.abc import Iterator
 
 import torch
@@ -49,7 +51,15 @@ class BatchLoader:
 def leave_signals_to_the_main_process(worker: int) -> None:
     """Ctrl-C, and a cluster's SIGTERM, reach every process of the group: a reader has to go on until the trainer stops.
 
-    A reader ends when the main process has no more use for it, or is gone.
+    Only the main process ends its readers, by a SIGTERM of its own; who sent a signal is known to ``sigwaitinfo`` alone.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # not on macOS
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_the_main_process_says_so, daemon=True).start()
+
+
+def _end_when_the_main_process_says_so() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)

@@ -46,7 +46,7 @@ def test_starting_to_read_draws_no_random_number_of_the_training(tmp_path):
 
 
 SIGNALLED = """
-import os, signal, sys
+import signal, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[1:3]
 from test_loader import make
@@ -54,7 +54,8 @@ for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda number, frame: print("told", flush=True))
 loader = make(Path(sys.argv[3]), num_workers=2)
 next(loader.epoch(0))
-os.killpg(0, int(sys.argv[4]))
+print("ready", flush=True)
+sys.stdin.read()  # until the signal was sent
 print(sum(len(batch) for epoch in (1, 2) for batch in loader.epoch(epoch)), flush=True)
 """
 
@@ -62,7 +63,11 @@ print(sum(len(batch) for epoch in (1, 2) for batch in loader.epoch(epoch)), flus
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_the_process_group_is_for_the_main_process_alone(tmp_path, number):
     here = Path(__file__).parent
-    command = [sys.executable, "-c", SIGNALLED, str(here), str(here.parent), str(tmp_path), str(int(number))]
+    command = [sys.executable, "-c", SIGNALLED, str(here), str(here.parent), str(tmp_path)]
     env = {**os.environ, "PYTHONPATH": str(here.parents[1])}
-    done = subprocess.run(command, env=env, start_new_session=True, capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stdout.split()) == (0, ["told", "22"]), done.stderr
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, env=env, start_new_session=True, text=True, **pipes)
+    assert process.stdout.readline() == "ready\n"
+    os.killpg(process.pid, number)
+    said, errors = process.communicate(timeout=30)
+    assert (process.returncode, said.split()) == (0, ["told", "22"]), errors  # told once; then two epochs of 11
