@@ -1,17 +1,11 @@
 """Your own data: a folder of audio with transcripts in one of the usual layouts. What is refused is counted.
 
-Transcripts are a ``.txt`` file beside each audio file, or one table in the folder: TSV or CSV with a header, JSON
-lines, or LJSpeech's ``metadata.csv`` (``id|text`` or ``id|raw text|text``, no header).
+How transcripts are read is in :mod:`speechkit.data.corpora.transcripts`.
 """
 
 from __future__ import annotations
 
-import csv
-import dataclasses
 import hashlib
-import io
-import itertools
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -26,40 +20,14 @@ from pydantic import Field
 
 from speechkit.data.audio import AUDIO_SUFFIXES, AudioError, AudioFacts, examine
 from speechkit.data.corpora.base import Corpus, sorted_cuts
+from speechkit.data.corpora.transcripts import Row, Table, audio_files, find_table, id_of, read_text_files
 from speechkit.data.summary import Refused, Summary, summarize
 
 SPLIT_NAMES = {"training": "train", "valid": "dev", "validation": "dev", "val": "dev", "eval": "test"}
 SPLIT_NAMES |= {name: name for name in ("train", "dev", "test")}
-TABLE_NAMES = (
-    "metadata.csv",
-    "transcripts.tsv",
-    "transcripts.csv",
-    "transcripts.jsonl",
-    "metadata.tsv",
-    "metadata.jsonl",
-)
-COLUMNS = {
-    "id": ("id", "utterance", "utt_id"),
-    "audio": ("audio", "path", "file", "filename", "file_name", "wav"),
-    "text": ("text", "transcript", "transcription", "sentence"),
-    "speaker": ("speaker", "speaker_id", "client_id", "spk"),
-    "split": ("split", "subset"),
-}
 MIN_SPEAKERS = 20  # below this many, splits by speaker come out far from the fractions asked for
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Row:
-    """One utterance as the transcripts have it."""
-
-    id: str
-    audio: str
-    text: str
-    speaker: str | None
-    split: str | None
-    source: str
 
 
 class Folder(Corpus, name="folder"):
@@ -113,7 +81,7 @@ class Folder(Corpus, name="folder"):
         folder = Path(corpus_dir)
         if not folder.is_dir():
             return f"{folder}: no such folder"
-        return None if any(_audio_files(folder)) else f"{folder}: no audio in it ({', '.join(sorted(AUDIO_SUFFIXES))})"
+        return None if any(audio_files(folder)) else f"{folder}: no audio in it ({', '.join(sorted(AUDIO_SUFFIXES))})"
 
     def download(self, target_dir: Path) -> Path:
         """Your own data comes from nowhere else: a folder with audio is returned, anything else is an error."""
@@ -148,88 +116,15 @@ class Folder(Corpus, name="folder"):
             )
         return splits
 
-    # --- transcripts ---
-
-    def _rows(self, folder: Path, refusals: list[Refused]) -> Iterator[_Row]:
-        table = self._table(folder)
+    def _rows(self, folder: Path, refusals: list[Refused]) -> Iterator[Row]:
+        table = find_table(folder, self.config.transcripts)
         if table is None:
-            yield from _text_files(folder, refusals)
-        else:
-            read = _json_records if table.suffix == ".jsonl" else self._table_records
-            yield from self._with_columns(table, read(table, refusals), refusals)
-
-    def _table(self, folder: Path) -> Path | None:
-        if self.config.transcripts is None:
-            return next((folder / name for name in TABLE_NAMES if (folder / name).is_file()), None)
-        table = folder / self.config.transcripts
-        if table.suffix not in (".csv", ".tsv", ".jsonl"):
-            raise ValueError(
-                f"{table}: expected transcripts in .csv, .tsv or .jsonl, got {table.suffix or 'no suffix'}"
-            )
-        if not table.is_file():
-            raise ValueError(
-                f"{table}: no such file; correct `transcripts`, or leave it out for .txt files beside the audio"
-            )
-        return table
-
-    def _table_records(self, table: Path, refusals: list[Refused]) -> Iterator[tuple[int, dict]]:
-        """Line number and cells by column name."""
-        text = _read_text(table)
-        first_line = text.partition("\n")[0]
-        usual = "\t" if table.suffix == ".tsv" else "|" if "|" in first_line else ","
-        separator = self.config.separator or usual
-        # Only comma separated files quote: in the others a quotation mark is a part of the text.
-        quoting = csv.QUOTE_MINIMAL if separator == "," else csv.QUOTE_NONE
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, quoting=quoting)
-        try:
-            rows = ((reader.line_num, cells) for cells in reader if any(cells))
-            number, header = next(rows, (1, []))
-            if separator == "|" and not self._is_header(header):
-                rows = itertools.chain([(number, header)], rows)
-                header = ["id", "text"] if len(header) == 2 else ["id", "raw", "text"]
-            for number, cells in rows:
-                if len(cells) == len(header):
-                    yield number, dict(zip(header, cells))
-                else:
-                    refusals.append(_malformed(table, number, f"expected {len(header)} columns, got {len(cells)}"))
-        except csv.Error as error:
-            raise ValueError(f"{table}:{reader.line_num}: {error}; write the table again") from None
-
-    def _is_header(self, cells: list[str]) -> bool:
-        return any(self._column(name, cells) for name in ("audio", "text", "speaker"))
-
-    def _column(self, name: str, header: Iterable[str]) -> str | None:
-        """The header's word for the column ``name``."""
-        known = (self.config.columns[name],) if name in self.config.columns else COLUMNS[name]
-        return next((cell for cell in header if cell in known or cell.lower() in known), None)
-
-    def _with_columns(
-        self, table: Path, records: Iterable[tuple[int, dict]], refusals: list[Refused]
-    ) -> Iterator[_Row]:
-        for index, (number, record) in enumerate(records):
-            found = {name: self._column(name, record) for name in COLUMNS}
-            if (problem := self._column_problem(found)) is None:
-                yield _make_row(
-                    {name: str(record[key] or "") for name, key in found.items() if key}, f"{table}:{number}"
-                )
-            elif index == 0:  # the layout is wrong, not this line
-                raise ValueError(f"{table}:{number}: {problem}, got {', '.join(map(str, record))}; set `columns`")
-            else:
-                refusals.append(_malformed(table, number, problem))
-
-    def _column_problem(self, found: dict[str, str | None]) -> str | None:
-        for name, column in self.config.columns.items():
-            if found[name] is None:
-                return f"expected a column {column!r} for {name}"
-        if found["text"] is None:
-            return f"expected a column for the transcript ({', '.join(COLUMNS['text'])})"
-        if found["audio"] is None and found["id"] is None:
-            return f"expected a column for the audio file ({', '.join(COLUMNS['audio'])})"
-        return None
+            return read_text_files(folder, refusals)
+        return Table(table, self.config.separator, self.config.columns).rows(refusals)
 
     # --- audio ---
 
-    def _cuts(self, resolver: _Resolver, rows: list[_Row], refusals: list[Refused]) -> list[tuple[Cut, _Row]]:
+    def _cuts(self, resolver: _Resolver, rows: list[Row], refusals: list[Refused]) -> list[tuple[Cut, Row]]:
         """The cuts of all rows that are good, in the order of the rows."""
         paths = [resolver(row.audio) for row in rows]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -237,11 +132,11 @@ class Folder(Corpus, name="folder"):
         refusals += [item for item in judged if isinstance(item, Refused)]
         reported = {item.source for item in refusals}
         for path in (path for path in resolver.unused if str(path) not in reported):
-            name = _id_of(path.relative_to(resolver.folder))
+            name = id_of(path.relative_to(resolver.folder))
             refusals.append(Refused(name, str(path), "missing transcript", "no transcript names this file"))
         return [(item, row) for item, row in zip(judged, rows) if not isinstance(item, Refused)]
 
-    def _judge(self, row: _Row, path: Path | None) -> Cut | Refused:
+    def _judge(self, row: Row, path: Path | None) -> Cut | Refused:
         """The cut of a row, or why there is none."""
 
         def refuse(reason: str, detail: str) -> Refused:
@@ -266,7 +161,7 @@ class Folder(Corpus, name="folder"):
             return refuse("transcript too long", f"{rate}: expected at most {self.config.max_char_rate:g} per second")
         return self._make_cut(row, path, facts)
 
-    def _make_cut(self, row: _Row, path: Path, facts: AudioFacts) -> Cut:
+    def _make_cut(self, row: Row, path: Path, facts: AudioFacts) -> Cut:
         source = AudioSource("file", list(range(facts.num_channels)), str(path.absolute()))
         duration = facts.num_samples / facts.sampling_rate
         cut = Recording(row.id, [source], facts.sampling_rate, facts.num_samples, duration).to_cut()
@@ -277,7 +172,7 @@ class Folder(Corpus, name="folder"):
 
     # --- splits ---
 
-    def _split(self, folder: Path, cuts: list[tuple[Cut, _Row]]) -> tuple[dict[str, CutSet], list[str]]:
+    def _split(self, folder: Path, cuts: list[tuple[Cut, Row]]) -> tuple[dict[str, CutSet], list[str]]:
         split_of, note = self._splitter(folder, cuts)
         members: dict[str, list[Cut]] = {"train": [], "dev": [], "test": []}
         for cut, row in cuts:
@@ -286,7 +181,7 @@ class Folder(Corpus, name="folder"):
         empty = [name for name, those in members.items() if not those and cuts]
         return splits, [note, *(f"split {name} is empty" for name in empty)]
 
-    def _splitter(self, folder: Path, cuts: list[tuple[Cut, _Row]]) -> tuple[Callable[[Cut, _Row], str], str]:
+    def _splitter(self, folder: Path, cuts: list[tuple[Cut, Row]]) -> tuple[Callable[[Cut, Row], str], str]:
         """How a cut finds its split, and a note about it."""
         mode = self.config.split
         if mode == "column" or (mode == "auto" and any(row.split for _, row in cuts)):
@@ -301,7 +196,7 @@ class Folder(Corpus, name="folder"):
             f"splits are drawn by {by}: {self.config.dev_fraction:g} dev, {self.config.test_fraction:g} test",
         )
 
-    def _by_column(self, cut: Cut, row: _Row) -> str:
+    def _by_column(self, cut: Cut, row: Row) -> str:
         if not row.split:
             raise ValueError(
                 f"{row.source}: utterance {row.id}: expected a split, got none; fill the split column for all"
@@ -320,7 +215,7 @@ class _Resolver:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.unused = dict.fromkeys(_audio_files(folder))
+        self.unused = dict.fromkeys(audio_files(folder))
         self.by_name: dict[str, list[Path]] = {}
         for path in self.unused:
             relative = path.relative_to(folder).as_posix()
@@ -337,9 +232,9 @@ class _Resolver:
         return path
 
 
-def _unique(rows: Iterable[_Row], resolver: _Resolver, refusals: list[Refused]) -> list[_Row]:
+def _unique(rows: Iterable[Row], resolver: _Resolver, refusals: list[Refused]) -> list[Row]:
     """The first row of every id."""
-    first: dict[str, _Row] = {}
+    first: dict[str, Row] = {}
     for row in rows:
         if row.id in first:
             resolver(row.audio)  # its file is not one that no transcript names
@@ -347,59 +242,6 @@ def _unique(rows: Iterable[_Row], resolver: _Resolver, refusals: list[Refused]) 
         else:
             first[row.id] = row
     return list(first.values())
-
-
-def _audio_files(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
-
-
-def _id_of(relative: Path) -> str:
-    return "-".join(relative.with_suffix("").parts)  # ids become file names: no slashes
-
-
-def _make_row(cells: dict[str, str], source: str) -> _Row:
-    audio = cells.get("audio") or cells["id"]
-    given = cells["id"].replace("/", "-") if cells.get("id") else _id_of(Path(audio.lstrip("/")))
-    text = " ".join(cells["text"].split())
-    return _Row(given, audio, text, cells.get("speaker") or None, cells.get("split") or None, source)
-
-
-def _text_files(folder: Path, refusals: list[Refused]) -> Iterator[_Row]:
-    for path in _audio_files(folder):
-        beside, relative = path.with_suffix(".txt"), path.relative_to(folder)
-        if not beside.is_file():
-            continue  # reported as a file that no transcript names
-        try:
-            yield _make_row({"audio": relative.as_posix(), "text": _read_text(beside)}, str(beside))
-        except ValueError as error:
-            refusals.append(Refused(_id_of(relative), str(path), "unreadable transcript", str(error)))
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path}: expected UTF-8 text, got other bytes at {error.start}; convert it to UTF-8"
-        ) from None
-
-
-def _json_records(table: Path, refusals: list[Refused]) -> Iterator[tuple[int, dict]]:
-    for number, line in enumerate(_read_text(table).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            record = error
-        if isinstance(record, dict):
-            yield number, record
-        else:
-            refusals.append(_malformed(table, number, f"expected a JSON object, got {line[:40]!r}"))
-
-
-def _malformed(table: Path, number: int, detail: str) -> Refused:
-    return Refused(f"line {number}", f"{table}:{number}", "malformed row", detail)
 
 
 def _subfolders(folder: Path) -> list[str]:
