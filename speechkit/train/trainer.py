@@ -141,10 +141,11 @@ class Trainer:
         self.logger.say("stopping after this step; the state will be saved (Ctrl-C again to stop without saving)")
 
     def _finished(self) -> bool:
-        return self.step >= self.total_steps or self.epoch >= self.config.max_epochs
+        """After the last step and what follows an epoch; a position means that the epoch is still to be finished."""
+        return self.epoch >= self.config.max_epochs or (self.step >= self.total_steps and self.position == 0)
 
     def _end(self) -> bool:
-        if self.stop_signal is None:
+        if self._finished():
             self.logger.event("end", self.step, self.epoch)
             return True
         self.save_checkpoint()
@@ -157,17 +158,16 @@ class Trainer:
             network.train()
         for group, seconds in self._groups():
             self._train_step(group, seconds)
-            if self.stop_signal is not None or self.step >= self.total_steps:
-                break
+            if self.stop_signal is not None:
+                return
             if self.config.checkpoint_steps and self.step % self.config.checkpoint_steps == 0:
                 self.save_checkpoint()
-        if self.stop_signal is None:
-            self._finish_epoch()
+        self._finish_epoch()
 
     def _groups(self) -> Iterator[tuple[list[Batch], float]]:
-        """The micro-batches of each step of this epoch, from the current position on, and the seconds spent waiting."""
+        """The micro-batches of each step left in this epoch or training, and the seconds spent waiting for them."""
         batches = self.batches.epoch(self.epoch, self.position)
-        while True:
+        while self.step < self.total_steps:
             started = time.perf_counter()
             group = [batch.to(self.device) for batch in itertools.islice(batches, self.config.accumulate)]
             if not group:

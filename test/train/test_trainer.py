@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import torch
 from toy import ToyBatches, ToyTask
 
 from speechkit.config import validate
+from speechkit.data.loader import BatchLoader
 from speechkit.train import checkpoint
 from speechkit.train.trainer import Trainer, TrainerConfig, pick_device
 
@@ -48,17 +50,24 @@ def same(a, b):
     return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
 
 
-@pytest.mark.parametrize("stop_at", [1, 5, 7])  # inside the first epoch, at its end, inside the second
+@pytest.mark.parametrize("stop_at", [1, 5, 7, 9, 15])  # inside an epoch, at its end, at the very end (9: of accumulate)
 @pytest.mark.parametrize("changes", [{}, {"ema_decay": 0.9, "optimizer": {"name": "scaled_adam"}}, {"accumulate": 2}])
 def test_a_stopped_and_resumed_run_equals_the_straight_one_bit_for_bit(tmp_path, stop_at, changes):
+    stop_at = min(stop_at, 9) if changes.get("accumulate") else stop_at
     straight, _ = run(tmp_path / "straight", **changes)
     _, ended = run(tmp_path / "stopped", stop_at=stop_at, **changes)
     assert not ended
     resumed, ended = run(tmp_path / "stopped", **changes)
-    assert ended
+    assert ended and len(rows(tmp_path / "stopped", "end")) == 1
     assert same(straight.state_dict(), resumed.state_dict())
-    losses = [[row["loss"] for row in rows(tmp_path / name, "step")] for name in ("straight", "stopped")]
-    assert losses[0] == losses[1]
+    for event in ("step", "valid"):
+        losses = [[row["loss"] for row in rows(tmp_path / name, event)] for name in ("straight", "stopped")]
+        assert losses[0] == losses[1] and losses[0]
+    assert same(*map(weights_of, (tmp_path / "straight", tmp_path / "stopped")))
+
+
+def weights_of(exp_dir):
+    return {step: checkpoint.load_weights(path) for step, path in checkpoint.steps(exp_dir / "weights" / "model", ".safetensors")}
 
 
 def test_it_learns(tmp_path):
@@ -123,6 +132,46 @@ def test_averaging_by_a_metric_keeps_the_best(tmp_path):
 def test_max_steps_ends_inside_an_epoch_and_still_validates(tmp_path):
     trainer, ended = run(tmp_path, max_steps=7)
     assert ended and trainer.step == 7 and rows(tmp_path, "valid")[-1]["step"] == 7
+
+
+def test_a_run_stopped_at_its_last_step_by_max_steps_is_completed_by_the_next(tmp_path):
+    assert not run(tmp_path, max_steps=7, stop_at=7)[1] and not rows(tmp_path, "valid")
+    trainer, ended = run(tmp_path, max_steps=7)
+    assert ended and trainer.step == 7 and rows(tmp_path, "valid")[-1]["step"] == 7 and list(weights_of(tmp_path)) == [5, 7]
+
+
+def test_a_signal_during_the_last_validation_comes_too_late(tmp_path):
+    task = ToyTask()
+    task.validate = lambda: os.kill(os.getpid(), signal.SIGTERM) or {"loss": 1.0}
+    _, ended = run(tmp_path, task=task, max_epochs=1)
+    assert ended and rows(tmp_path, "end") and list(weights_of(tmp_path)) == [5]
+
+
+class Rows(torch.utils.data.Dataset):
+    def __getitem__(self, place):
+        epoch, index = place
+        return next(itertools.islice(ToyBatches().epoch(epoch, 0), index, None))
+
+
+class Places(torch.utils.data.Sampler):
+    def __len__(self):
+        return 5
+
+    def load_state_dict(self, state):
+        self.state = state
+
+    def __iter__(self):
+        return ((self.state["epoch"], i) for i in range(self.state["batch"], 5))
+
+
+@pytest.mark.parametrize("stop_at", [3, 5, 15])
+def test_resuming_is_as_exact_with_reading_processes(tmp_path, stop_at):
+    straight, _ = run(tmp_path / "straight")
+    _, ended = run(tmp_path / "stopped", ToyTask(BatchLoader(Places(), Rows(), num_workers=2)), stop_at=stop_at)
+    assert not ended
+    resumed, ended = run(tmp_path / "stopped", ToyTask(BatchLoader(Places(), Rows(), num_workers=2)))
+    assert ended and same(straight.state_dict(), resumed.state_dict())
+    assert same(*map(weights_of, (tmp_path / "straight", tmp_path / "stopped")))
 
 
 def test_a_second_ctrl_c_does_not_wait(tmp_path):

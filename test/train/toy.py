@@ -60,7 +60,7 @@ class ToyTask:
         yield "model", {"square": (self.networks["model"](batch.x) - batch.y).square().sum(1)}
 
     def validate(self):
-        batch = next(self.data.epoch(0, 0))
+        batch = next(ToyBatches().epoch(0, 0))
         return {"loss": (self.networks["model"](batch.x) - batch.y).square().mean().item()}
 
     def take_notes(self):
