@@ -20,6 +20,7 @@ CORE = [
     "soundfile>=0.12",
     "soxr>=0.3.7",
     "safetensors>=0.4",
+    "filelock>=3.12",
     "kaldialign>=0.9",
     "kaldi-native-fbank>=1.20",
     "numba>=0.60",

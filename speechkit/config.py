@@ -230,7 +230,7 @@ def _unknown_keys(cls: type[Config], raw: Mapping[str, Any], loc: tuple[str, ...
     for key, value in raw.items():
         if key not in cls.model_fields:
             near = difflib.get_close_matches(str(key), cls.model_fields, n=1)
-            error = PydanticCustomError("unknown_key", "unknown key", {"near": near})
+            error = PydanticCustomError("unknown_key", "unknown key", {"near": near, "keys": sorted(cls.model_fields)})
             yield InitErrorDetails(type=error, loc=(*loc, str(key)), input=value)
         elif (nested := _plain_config(cls, key)) and isinstance(value, Mapping):
             yield from _unknown_keys(nested, value, (*loc, key))
@@ -291,7 +291,9 @@ def _explain(problem: Any, root: type[Config]) -> str:
     if problem["type"] == "unknown_key":
         places = [key for key, *_ in walk(root) if key.split(".")[-1] == loc[-1]]
         guesses = [".".join([*loc[:-1], near]) for near in context["near"]] or places[:3]
-        return f"{'.'.join(loc)}: unknown key" + (f"; did you mean {' or '.join(guesses)}?" if guesses else "")
+        guesses = [guess for guess in guesses if guess != ".".join(loc)]  # a key that another choice has
+        hint = f"did you mean {' or '.join(guesses)}?" if guesses else f"there are: {', '.join(context['keys'])}"
+        return f"{'.'.join(loc)}: unknown key; {hint}"
     message = problem["msg"]
     if problem["type"] != "unknown_name" and not isinstance(problem["input"], (dict, list)):
         message += f", got {problem['input']!r}"

@@ -60,6 +60,7 @@ def test_a_choice_is_built_with_its_options_and_the_facts_of_the_run(tmp_path):
         ("legs: 3", "a.yaml: legs: unknown key; did you mean pet.legs?"),
         ("inner: {dept: 3}", "a.yaml: inner.dept: unknown key; did you mean inner.depth?"),
         ("inner: {animal: {name: fish, legs: 2}}", "inner.animal.legs: unknown key; did you mean pet.legs?"),
+        ("pet: {name: fish, legs: 2}", "a.yaml: pet.legs: unknown key; there are: fins, name"),
         ("many: {a: {name: dog, legz: 1}}", "many.a.legz: unknown key; did you mean many.a.legs?"),
         ("herd: {first: {legz: 1}}", "herd.first.legz: unknown key; did you mean herd.first.legs?"),
         ("herd: {first: {name: dgo}}", "herd.first: no test_animal is called 'dgo', did you mean 'dog'; choices: dog, fish"),

@@ -83,7 +83,8 @@ def open_cuts(path: Path | str) -> CutSet:
     if not path.is_file():
         near = sorted(p.name for p in path.parent.glob("*.jsonl*")) if path.parent.is_dir() else []
         there = f"its folder has {', '.join(near)}" if near else "its folder has no manifests"
-        raise ValueError(f"{path}: no such manifest ({there}); run the prepare stage first")
+        where = "" if path.is_absolute() else f" in {Path.cwd()}"
+        raise ValueError(f"{path}: no such manifest{where} ({there}); run the prepare stage first")
     return CutSet(_Manifest(path))
 
 

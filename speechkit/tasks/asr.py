@@ -36,6 +36,7 @@ from speechkit.text.tokenizer import Tokenizer
 from speechkit.train.task import Losses
 from speechkit.utils import dist, log
 
+HOPELESS = 20  # utterances, none of which can be aligned, after which training gives up
 CMVN_CUTS = 2000  # utterances that global statistics are estimated on
 
 
@@ -93,6 +94,7 @@ class AsrTask(Task, name="asr"):
         self.valid_loader: BatchLoader | None = None
         self.notes: list[dict[str, Any]] = []
         self.noted: set[str] = set()
+        self.any_alignable = False
 
     # --- data -----------------------------------------------------------------------------------------------------
 
@@ -155,11 +157,15 @@ class AsrTask(Task, name="asr"):
         """Name, once, the cuts whose transcript is longer than their frames allow; they add nothing to the loss."""
         possible = objective.alignable(lens, batch.tokens, batch.token_lens)
         bad = {batch.ids[i] for i in (~possible).nonzero().flatten().tolist()} - self.noted
+        self.any_alignable = self.any_alignable or len(bad) < len(batch)
         if bad:
             self.noted |= bad
             reason = f"the transcript has more tokens than {name} can align with the frames"
             self.notes.append({"cuts": sorted(bad), "reason": reason})
-            log.warn(f"{reason}: {', '.join(sorted(bad)[:8])}; use longer units, less subsampling, or drop these cuts")
+            remedy = "use longer units, less subsampling, or drop these cuts"
+            log.warn(f"{reason}: {', '.join(sorted(bad)[:8])}; {remedy}")
+            if not self.any_alignable and len(self.noted) >= HOPELESS:
+                raise ValueError(f"{reason} in all of the first {len(self.noted)} utterances; {remedy}")
 
     def take_notes(self) -> list[dict[str, Any]]:
         """Events since the last call."""

@@ -46,6 +46,7 @@ def save_config(config: Task.Config, path: Path) -> None:
         file.write("task" + configs.dump(config).removeprefix("name"))  # `name` is the first field of a component
 
 
+TRAINING_DATA = "training_data.json"
 MODEL_FILES = ("config.yaml", "averaged.safetensors", "tokenizer")
 
 
@@ -67,7 +68,7 @@ def check_model_dir(model_dir: Path) -> None:
     path = model_dir / "checksums.json"
     if not path.exists():
         raise ValueError(f"{model_dir}: no checksums.json, so no finished model; run `speechkit average {model_dir}` first")
-    for name, expected in _read_json(path).items():
+    for name, expected in read_json(path).items():
         file = model_dir / name
         if not file.exists():
             raise ValueError(f"{file}: missing from the model; copy the whole directory again")
@@ -80,8 +81,11 @@ def _model_files(model_dir: Path) -> list[Path]:
     return [p for each in named for p in (sorted(each.rglob("*")) if each.is_dir() else [each]) if p.is_file()]
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """A file of an experiment or model directory; one that is missing or damaged is named."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: missing from the experiment; restore it, or train again") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: not valid JSON ({error}); restore it, or run `speechkit average` again") from None

@@ -19,7 +19,7 @@ from speechkit.data.loader import BatchLoader
 from speechkit.decode.base import Hypothesis
 from speechkit.metrics.error_rate import ScoreReport, score
 from speechkit.tasks.asr import AsrTask
-from speechkit.tasks.base import load_config, write_checksums
+from speechkit.tasks.base import TRAINING_DATA, load_config, read_json, write_checksums
 from speechkit.tasks.manifests import evaluation_sampler, open_splits, split_paths
 from speechkit.tasks.recognizer import Recognizer
 from speechkit.train import checkpoint
@@ -39,8 +39,9 @@ def average(exp_dir: Path, network: str = "model") -> list[Path]:
     paths = [path for _, path in checkpoint.steps(exp_dir / "weights" / network, ".safetensors")]
     if not paths:
         raise ValueError(f"{exp_dir}/weights/{network}: expected weights of a trained network, found none; train first")
-    used = [path.name for path in paths]
-    checkpoint.save_weights(checkpoint.average(paths), exp_dir / "averaged.safetensors", {"averaged": used})
+    longest = read_json(exp_dir / TRAINING_DATA)["longest_seconds"]
+    facts = {"averaged": [path.name for path in paths], "longest_seconds": longest}
+    checkpoint.save_weights(checkpoint.average(paths), exp_dir / "averaged.safetensors", facts)
     write_checksums(exp_dir)
     return paths
 
@@ -144,8 +145,7 @@ def score_sets(exp_dir: Path) -> dict[str, tuple[ScoreReport, ScoreReport]]:
 
 
 def _score_set(folder: Path) -> tuple[ScoreReport, ScoreReport]:
-    with open(folder / "hyps.jsonl", encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
+    rows = _read_rows(folder / "hyps.jsonl")
     pairs = [(row["id"], row["ref"], row["hyp"]) for row in rows]
     words, characters = score(pairs, "word"), score(pairs, "char")
     _write_json(words.total.to_dict(), folder / "wer.json")
@@ -153,6 +153,14 @@ def _score_set(folder: Path) -> tuple[ScoreReport, ScoreReport]:
     with atomic_write(folder / "errors.txt") as file:
         file.write(words.to_text())
     return words, characters
+
+
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    with open(path, encoding="utf-8") as file:
+        try:
+            return [json.loads(line) for line in file]
+        except ValueError as error:
+            raise ValueError(f"{path}: expected lines of JSON ({error}); run `speechkit decode` again") from None
 
 
 def _write_json(value: Any, path: Path) -> None:

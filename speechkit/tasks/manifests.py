@@ -73,9 +73,14 @@ def stored_path(name: str, config: Any) -> Path:
 
     Features of an older version, or of a manifest of the same name in another folder, are thus never read.
     """
-    source = manifest_path(name, config)
-    open_cuts(source)  # reads nothing yet, but says what to do if there is none
-    return feature_dir(config) / f"{source.name.partition('.jsonl')[0]}-{sha256(source)[:8]}.jsonl.gz"
+    stem = manifest_path(name, config).name.partition(".jsonl")[0]
+    return feature_dir(config) / f"{stem}-{_manifest_sum(name, config)[:8]}.jsonl.gz"
+
+
+def _manifest_sum(name: str, config: Any) -> str:
+    path = manifest_path(name, config)
+    open_cuts(path)  # reads nothing yet, but says what to do if there is none
+    return sha256(path)
 
 
 def split_paths(names: Sequence[str], config: Any) -> list[Path]:
@@ -97,7 +102,7 @@ def open_splits(names: Sequence[str], config: Any) -> CutSet:
 def tokenizer_dir(config: Any) -> Path:
     """The folder of a tokenizer, keyed by everything that its fit depends on, so that a stale one is never used."""
     options = [config.tokenizer.model_dump(mode="json"), config.normalizer.model_dump(mode="json")]
-    sums = [sha256(manifest_path(name, config)) for name in config.data.train]
+    sums = [_manifest_sum(name, config) for name in config.data.train]
     # A missing file is left to the tokenizer, which knows what the file is for.
     sums += [sha256(path) for path in config.tokenizer.input_files if path.is_file()]
     key = hashlib.sha256(json.dumps([options, sums], sort_keys=True).encode()).hexdigest()[:8]

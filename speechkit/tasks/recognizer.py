@@ -17,11 +17,14 @@ from speechkit.models.asr import AsrModel
 from speechkit.tasks.asr import AsrTask, build_model, ctc_name
 from speechkit.tasks.base import check_model_dir, load_config
 from speechkit.text.tokenizer import Tokenizer
-from speechkit.train.checkpoint import load_weights
+from speechkit.train.checkpoint import load_weights, read_metadata
 from speechkit.train.trainer import pick_device
 from speechkit.utils.lens import pad_stack
 
-MAX_SEGMENT_SECONDS = 30.0  # longer recordings are cut at their quietest points: attention's cost grows with the square
+# Longer recordings are cut at their quietest points: attention's cost grows with the square, and a network that has only
+# heard short utterances loses the thread in long ones.
+MAX_SEGMENT_SECONDS = 30.0
+MIN_SEGMENT_SECONDS = 4.0  # but shorter pieces would cut through words
 QUIET_WINDOW_SECONDS = 0.2
 BATCH_SECONDS = 120.0
 
@@ -49,14 +52,23 @@ class Recognizer:
         tokenizer: Fitted.
         model: With trained weights, on ``device``.
         device: Where to run.
+        max_seconds: Longer recordings are cut into pieces of at most this, in seconds.
     """
 
-    def __init__(self, config: AsrTask.Config, tokenizer: Tokenizer, model: AsrModel, device: torch.device) -> None:
+    def __init__(
+        self,
+        config: AsrTask.Config,
+        tokenizer: Tokenizer,
+        model: AsrModel,
+        device: torch.device,
+        max_seconds: float = MAX_SEGMENT_SECONDS,
+    ) -> None:
         self.config, self.tokenizer, self.model, self.device = config, tokenizer, model.eval(), device
         self.search = config.search.build(blank_id=tokenizer.blank_id)
         self.decoder = model.decoders[ctc_name(config)]
         self.sampling_rate = config.featurizer.sampling_rate
         self.normalizer = config.normalizer.build()
+        self.max_seconds = min(max(max_seconds, MIN_SEGMENT_SECONDS), MAX_SEGMENT_SECONDS)
 
     @classmethod
     def load(cls, model_dir: Path, device: str = "cpu", search: Any = None) -> Recognizer:
@@ -73,7 +85,8 @@ class Recognizer:
         model = build_model(config, tokenizer.vocab_size)
         model.load_state_dict(load_weights(model_dir / "averaged.safetensors"))
         where = pick_device(device)
-        return cls(config, tokenizer, model.to(where), where)
+        longest = read_metadata(model_dir / "averaged.safetensors")["longest_seconds"]
+        return cls(config, tokenizer, model.to(where), where, longest)
 
     def transcribe(self, audio: str | Path | bytes | np.ndarray, sampling_rate: int | None = None) -> Transcript:
         """Recognise one recording of any length.
@@ -89,7 +102,7 @@ class Recognizer:
             ValueError: The audio cannot be read; the message names the file.
         """
         wav = self._read(audio, sampling_rate)
-        borders = split_at_pauses(wav, self.sampling_rate)
+        borders = split_at_pauses(wav, self.sampling_rate, self.max_seconds)
         best = [hypotheses[0] for hypotheses in self._search_all(wav, borders)]
         seconds = [border / self.sampling_rate for border in borders]
         found = [w for each, *span in zip(best, seconds, seconds[1:]) for w in self.words(each, *span)]
@@ -107,7 +120,7 @@ class Recognizer:
 
     def _search_all(self, wav: np.ndarray, segments: Sequence[int]) -> list[list[Hypothesis]]:
         pieces = [wav[start:end] for start, end in zip(segments[:-1], segments[1:])]
-        size = max(1, int(BATCH_SECONDS // MAX_SEGMENT_SECONDS))
+        size = max(1, int(BATCH_SECONDS // self.max_seconds))
         return [each for i in range(0, len(pieces), size) for each in self.search_wavs(pieces[i : i + size])]
 
     def search_wavs(self, wavs: Sequence[np.ndarray]) -> list[list[Hypothesis]]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
+
+import filelock
 
 from speechkit import config as configs
 from speechkit.data.cuts import checked_cuts, transcript
 from speechkit.tasks.asr import AsrTask, get_tokenizer
-from speechkit.tasks.base import Task, load_config, save_config
+from speechkit.tasks.base import TRAINING_DATA, Task, load_config, read_json, save_config
 from speechkit.tasks.manifests import split_paths
 from speechkit.text.tokenizer import Tokenizer
 from speechkit.train import checkpoint
@@ -28,6 +31,15 @@ def train(config: AsrTask.Config, exp_dir: Path) -> bool:
             go on.
     """
     dist.init_from_env()
+    held = lock(exp_dir) if dist.is_main() else None
+    try:
+        return _train(config, exp_dir)
+    finally:
+        if held is not None:
+            held.release()
+
+
+def _train(config: AsrTask.Config, exp_dir: Path) -> bool:
     check_same_config(config, exp_dir)
     device = pick_device(config.train.device)
     resuming = bool(checkpoint.steps(exp_dir / "checkpoints", ".pt"))
@@ -46,7 +58,10 @@ def train(config: AsrTask.Config, exp_dir: Path) -> bool:
     return Trainer(task, config.train, exp_dir, device, config.seed).run()
 
 
-USED_AFTERWARDS = ("search.", "search:", "data.test:")  # keys that training does not look at
+# Keys that training does not look at, those that change how it runs and not what it computes, and its length.
+MAY_CHANGE = ("search.", "search:", "data.test:", "data.num_workers:", "data.cache_audio:", "train.num_threads:")
+MAY_CHANGE += ("train.device:", "train.keep:", "train.checkpoint_every:", "train.checkpoint_steps:")
+MAY_CHANGE += ("train.max_epochs:", "train.max_steps:")
 
 
 def check_same_config(config: Task.Config, exp_dir: Path) -> None:
@@ -54,7 +69,7 @@ def check_same_config(config: Task.Config, exp_dir: Path) -> None:
     path = exp_dir / "config.yaml"
     if not path.exists() or not checkpoint.steps(exp_dir / "checkpoints", ".pt"):
         return
-    differing = [line for line in configs.differences(load_config(path), config) if not line.startswith(USED_AFTERWARDS)]
+    differing = [line for line in configs.differences(load_config(path), config) if not line.startswith(MAY_CHANGE)]
     if differing:
         raise ValueError(
             f"{exp_dir}: its checkpoints were made with another config; take another --exp, or undo:\n  "
@@ -66,23 +81,47 @@ def check_same_data(config: AsrTask.Config, exp_dir: Path, resuming: bool) -> No
     """Read the manifests once, so that a fault in their last line is found now, and refuse to go on with other ones.
 
     The place in an epoch and the ids of tokens mean something only for the utterances that training began with.
-    ``training_data.txt`` keeps a fingerprint of their ids, durations and transcripts; the recordings may have moved.
+    ``training_data.json`` keeps a fingerprint of their ids, durations and transcripts (the recordings may have moved),
+    and the longest duration, which the recogniser cuts long recordings by.
     """
-    sums = {name: _fingerprint(path) for name, path in zip(config.data.train, split_paths(config.data.train, config))}
-    for path in split_paths([name for name in config.data.valid if name not in sums], config):
-        _fingerprint(path)
-    path, text = exp_dir / "training_data.txt", "".join(f"{value}  {name}\n" for name, value in sums.items())
-    if resuming and path.exists() and path.read_text(encoding="utf-8") != text:
+    names = dict.fromkeys(config.data.train)
+    seen = {name: _summary(path) for name, path in zip(names, split_paths(names, config))}
+    for path in split_paths([name for name in config.data.valid if name not in seen], config):
+        _summary(path)
+    facts = {
+        "longest_seconds": max(longest for longest, _ in seen.values()),
+        "fingerprints": {name: fingerprint for name, (_, fingerprint) in seen.items()},
+    }
+    path = exp_dir / TRAINING_DATA
+    if resuming and path.exists() and read_json(path)["fingerprints"] != facts["fingerprints"]:
         raise ValueError(
-            f"{exp_dir}: its checkpoints were made with other utterances of {', '.join(sums)} than the manifests now hold; "
+            f"{exp_dir}: its checkpoints were made with other utterances of {', '.join(seen)} than the manifests now hold; "
             "prepare those again, or take another --exp"
         )
     with atomic_write(path) as file:
-        file.write(text)
+        json.dump(facts, file, indent=1)
 
 
-def _fingerprint(manifest: Path) -> str:
-    digest = hashlib.sha256()
+def _summary(manifest: Path) -> tuple[float, str]:
+    longest, digest = 0.0, hashlib.sha256()
     for cut in checked_cuts(manifest):
+        longest = max(longest, cut.duration)
         digest.update(f"{cut.id}\t{cut.duration}\t{transcript(cut)}\n".encode())
-    return digest.hexdigest()
+    return longest, digest.hexdigest()
+
+
+def lock(exp_dir: Path) -> filelock.FileLock:
+    """Hold an experiment's folder, until released or until this process ends, however it ends.
+
+    Raises:
+        ValueError: Another process holds it, or it cannot be a folder.
+    """
+    if exp_dir.exists() and not exp_dir.is_dir():
+        raise ValueError(f"--exp {exp_dir}: expected a folder, or nothing yet, got a file; choose another name")
+    exp_dir.mkdir(parents=True, exist_ok=True)
+    held = filelock.FileLock(exp_dir / ".lock")
+    try:
+        held.acquire(timeout=0)
+    except filelock.Timeout:
+        raise ValueError(f"{exp_dir}: another process is training here; wait for it, or take another --exp") from None
+    return held

@@ -86,6 +86,15 @@ def test_no_model_or_an_unfinished_one_says_what_to_do(tmp_path, model_dir):
         speechkit.load(model_dir)
 
 
+def test_recordings_are_cut_into_pieces_as_long_as_those_of_training(model_dir):
+    from speechkit.tasks.recognizer import Recognizer
+
+    loaded = speechkit.load(model_dir)
+    assert loaded.max_seconds == 4.0  # training heard 1.5 s at most, and shorter pieces would cut through words
+    parts = loaded.config, loaded.tokenizer, loaded.model, loaded.device
+    assert [Recognizer(*parts, max_seconds=seconds).max_seconds for seconds in (12.5, 300.0)] == [12.5, 30.0]
+
+
 def test_cuts_lie_in_silence_and_no_piece_is_too_long():
     rate, random = 1000, np.random.default_rng(0)
     wav = random.normal(0, 1, 100 * rate).astype(np.float32)

@@ -13,7 +13,7 @@ import tiny
 import torch
 
 from speechkit.tasks.base import load_config
-from speechkit.tasks.training import train
+from speechkit.tasks.training import lock, train
 from speechkit.train import checkpoint
 from speechkit.train.trainer import Trainer
 
@@ -99,3 +99,27 @@ def test_stored_features_and_waveform_augmentation_exclude_each_other(tmp_path):
     conf = tiny.write_corpus(tmp_path)
     with pytest.raises(ValueError, match="data.features: precomputed cannot go with data.augment .speed."):
         load_config(conf, ["data.features=precomputed", "data.augment.speed={}"])
+
+
+def test_training_gives_up_when_no_utterance_can_be_aligned(tmp_path):
+    conf = tiny.write_corpus(tmp_path)
+    with pytest.raises(ValueError, match="in all of the first 2. utterances; use longer units, less subsampling"):
+        train(load_config(conf, [*FAST, "encoder.subsampling=stack", "encoder.subsampling_factor=200"]), tmp_path / "exp")
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path):
+    conf = tiny.write_corpus(tmp_path)
+    held = lock(tmp_path / "exp")
+    with pytest.raises(ValueError, match="exp: another process is training here"):
+        train(load_config(conf, FAST), tmp_path / "exp")
+    held.release()
+    assert train(load_config(conf, FAST), tmp_path / "exp")
+
+
+def test_training_goes_on_longer_and_with_other_means(tmp_path):
+    conf = tiny.write_corpus(tmp_path)
+    train(load_config(conf, FAST), tmp_path / "exp")
+    steps = len(rows(tmp_path / "exp", "step"))
+    longer = load_config(conf, [*FAST, "train.max_epochs=4", "train.num_threads=1", "train.max_steps=null"])
+    assert train(longer, tmp_path / "exp")
+    assert len(rows(tmp_path / "exp", "step")) > steps
