@@ -40,8 +40,8 @@ class Folder(Corpus, name="folder"):
         """Where transcripts are, how the data is split, and what is refused."""
 
         transcripts: str | None = None
-        """Table with the transcripts, relative to the folder. When null: a metadata or transcripts file in the folder
-        (.csv, .tsv, .jsonl) if there is one, else a .txt file beside each audio file."""
+        """Table with the transcripts (.csv, .tsv, .jsonl), relative to the folder. When null: a metadata or transcripts
+        file in the folder if there is one, else a .txt file beside each audio file, else the only table."""
 
         separator: str | None = None
         """Between the columns of a table. When null: tab in .tsv, in .csv ``|`` if the first line has one, or comma."""

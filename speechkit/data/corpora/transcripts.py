@@ -17,14 +17,8 @@ from pathlib import Path
 from speechkit.data.audio import AUDIO_SUFFIXES
 from speechkit.data.summary import Refused
 
-TABLE_NAMES = (
-    "metadata.csv",
-    "transcripts.tsv",
-    "transcripts.csv",
-    "transcripts.jsonl",
-    "metadata.tsv",
-    "metadata.jsonl",
-)
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
+USUAL_NAMES = ("metadata", "transcripts")
 COLUMNS = {
     "id": ("id", "utterance", "utt_id"),
     "audio": ("audio", "path", "file", "filename", "file_name", "wav"),
@@ -94,17 +88,31 @@ def read_text_files(folder: Path, refusals: list[Refused]) -> Iterator[Row]:
 def find_table(folder: Path, name: str | None = None) -> Path | None:
     """The table of ``folder``, or None for a folder with text files.
 
+    A metadata or transcripts file is the table; without one, text files beside recordings are the transcripts; without
+    those, any table is.
+
     Args:
         folder: Holds recordings and transcripts.
         name: The option ``transcripts``: which file it is.
 
     Raises:
-        ValueError: There is no such file, or it is no table.
+        ValueError: There is no such file, it is no table, or there are several.
     """
-    if name is None:
-        return next((folder / name for name in TABLE_NAMES if (folder / name).is_file()), None)
-    table = folder / name
-    if table.suffix not in (".csv", ".tsv", ".jsonl"):
+    if name is not None:
+        return _named_table(folder / name)
+    tables = sorted(path for path in folder.iterdir() if path.suffix in TABLE_SUFFIXES and path.is_file())
+    usual = [path for path in tables if path.stem in USUAL_NAMES]
+    if not usual and any(path.with_suffix(".txt").is_file() for path in audio_files(folder)):
+        return None
+    found = usual or tables
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise ValueError(f"{folder}: expected one table, got {names}; name it: `transcripts={found[0].name}`")
+    return found[0] if found else None
+
+
+def _named_table(table: Path) -> Path:
+    if table.suffix not in TABLE_SUFFIXES:
         raise ValueError(f"{table}: expected transcripts in .csv, .tsv or .jsonl, got {table.suffix or 'no suffix'}")
     if not table.is_file():
         raise ValueError(

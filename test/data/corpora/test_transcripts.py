@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 
-from speechkit.data.corpora.transcripts import Table
+
+from speechkit.data.corpora.transcripts import Table, find_table, read_text_files
 
 
 def write(path: Path, content: str = "") -> Path:
@@ -21,3 +23,35 @@ def test_rows_say_where_they_come_from(tmp_path):
     (row,) = Table(table).rows([])
     assert (row.id, row.audio, row.text, row.source) == ("a-b", "a/b.wav", "one two", f"{table}:2")
     assert row.speaker is None and row.split is None
+
+
+# --- which table ----------------------------------------------------------------------------------------------------
+
+
+def test_the_only_table_is_found_whatever_its_name(tmp_path):
+    write(tmp_path / "a.wav")
+    table = write(tmp_path / "t.tsv")
+    assert find_table(tmp_path) == table
+
+
+def test_a_usual_name_comes_before_other_tables(tmp_path):
+    write(tmp_path / "genders.csv")
+    table = write(tmp_path / "metadata.csv")
+    assert find_table(tmp_path) == table
+
+
+@pytest.mark.parametrize("names", [("mine.tsv", "yours.csv"), ("metadata.csv", "transcripts.tsv")])
+def test_of_several_tables_one_must_be_named(tmp_path, names):
+    for name in names:
+        write(tmp_path / name)
+    with pytest.raises(ValueError, match=f"expected one table, got {names[0]}, {names[1]}; name it: `transcripts=") as e:
+        find_table(tmp_path)
+    assert "\n" not in str(e.value)
+    assert find_table(tmp_path, names[1]) == tmp_path / names[1]
+
+
+def test_a_table_of_another_name_does_not_replace_text_files(tmp_path):
+    write(tmp_path / "speakers.tsv")
+    write(tmp_path / "sub" / "a.wav")
+    write(tmp_path / "sub" / "a.txt")
+    assert find_table(tmp_path) is None
