@@ -19,6 +19,7 @@ from speechkit.data.summary import Refused
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
 USUAL_NAMES = ("metadata", "transcripts")
+ABOUT_A_CORPUS = ("readme", "license", "licence", "copying", "changelog", "speakers")  # how names of files begin
 COLUMNS = {
     "id": ("id", "utterance", "utt_id"),
     "audio": ("audio", "path", "file", "filename", "file_name", "wav"),
@@ -71,15 +72,25 @@ def _read_text(path: Path) -> str:
 
 
 def read_text_files(folder: Path, refusals: list[Refused]) -> Iterator[Row]:
-    """A row for every recording with a ``.txt`` beside it; one that cannot be read is added to ``refusals``."""
+    """A row for every recording with a ``.txt`` beside it.
+
+    One that cannot be read is added to ``refusals``, and so is one without a recording, unless no recording has any or
+    its name says that it is about the corpus (README.txt).
+    """
+    used = set()
     for path in audio_files(folder):
         beside, relative = path.with_suffix(".txt"), path.relative_to(folder)
         if not beside.is_file():
             continue  # reported as a file that no transcript names
+        used.add(beside)
         try:
             yield _make_row({"audio": relative.as_posix(), "text": _read_text(beside)}, str(beside))
         except ValueError as error:
             refusals.append(Refused(id_of(relative), str(path), "unreadable transcript", str(error)))
+    for path in sorted(folder.rglob("*.txt")) if used else ():
+        if path not in used and not path.stem.lower().startswith(ABOUT_A_CORPUS):
+            name = id_of(path.relative_to(folder))
+            refusals.append(Refused(name, str(path), "missing file", "no recording of this name beside its transcript"))
 
 
 # --- one table ------------------------------------------------------------------------------------------------------

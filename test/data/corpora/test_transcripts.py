@@ -25,6 +25,23 @@ def test_rows_say_where_they_come_from(tmp_path):
     assert row.speaker is None and row.split is None
 
 
+def test_a_text_file_without_its_audio_is_refused_but_a_readme_is_not(tmp_path):
+    for name in ("sub/a.wav", "sub/a.txt", "sub/b.txt", "README.txt", "sub/License.txt", "LICENCE-en.txt"):
+        write(tmp_path / name, "hello")
+    refused = []
+    assert texts(read_text_files(tmp_path, refused)) == {"sub-a": "hello"}
+    assert [(item.id, item.source, item.reason) for item in refused] == [
+        ("sub-b", str(tmp_path / "sub" / "b.txt"), "missing file")
+    ]
+
+
+def test_text_files_in_a_folder_without_transcripts_beside_the_audio_are_not_refused(tmp_path):
+    for name in ("a.wav", "speakers.txt"):
+        write(tmp_path / name, "hello")
+    refused = []
+    assert texts(read_text_files(tmp_path, refused)) == {} and refused == []
+
+
 # --- which table ----------------------------------------------------------------------------------------------------
 
 
