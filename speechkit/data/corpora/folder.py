@@ -25,6 +25,7 @@ from speechkit.data.summary import Refused, Summary, summarize
 
 SPLIT_NAMES = {"training": "train", "valid": "dev", "validation": "dev", "val": "dev", "eval": "test"}
 SPLIT_NAMES |= {name: name for name in ("train", "dev", "test")}
+MIN_HELD_OUT = 10  # utterances; an error rate on fewer says little
 MIN_SPEAKERS = 20  # below this many, splits by speaker come out far from the fractions asked for
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -173,20 +174,34 @@ class Folder(Corpus, name="folder"):
     # --- splits ---
 
     def _split(self, folder: Path, cuts: list[tuple[Cut, Row]]) -> tuple[dict[str, CutSet], list[str]]:
-        split_of, note = self._splitter(folder, cuts)
+        mode = self._mode(folder, cuts)
+        split_of, note = self._splitter(mode, folder, cuts)
         members: dict[str, list[Cut]] = {"train": [], "dev": [], "test": []}
         for cut, row in cuts:
             members.setdefault(split_of(cut, row), []).append(cut)
         splits = {name: sorted_cuts(those) for name, those in members.items() if those}
-        empty = [name for name, those in members.items() if not those and cuts]
-        return splits, [note, *(f"split {name} is empty" for name in empty)]
+        few = [name for name in ("dev", "test") if len(members[name]) < MIN_HELD_OUT]
+        return splits, [note, *(self._few_note(name, mode, len(members[name]), len(cuts)) for name in few)]
 
-    def _splitter(self, folder: Path, cuts: list[tuple[Cut, Row]]) -> tuple[Callable[[Cut, Row], str], str]:
+    def _few_note(self, split: str, mode: str, number: int, total: int) -> str:
+        remedy = "put more there, or set split=fractions"
+        if mode == "fractions":
+            remedy = f"raise {split}_fraction (now {getattr(self.config, f'{split}_fraction'):g})"
+        return f"{split} has {number} of {total} utterances; for {MIN_HELD_OUT} or more, {remedy}"
+
+    def _mode(self, folder: Path, cuts: list[tuple[Cut, Row]]) -> str:
+        """The config's ``split``, with ``auto`` decided."""
+        if self.config.split != "auto":
+            return self.config.split
+        if any(row.split for _, row in cuts):
+            return "column"
+        return "subfolders" if any(name in SPLIT_NAMES for name in _subfolders(folder)) else "fractions"
+
+    def _splitter(self, mode: str, folder: Path, cuts: list[tuple[Cut, Row]]) -> tuple[Callable[[Cut, Row], str], str]:
         """How a cut finds its split, and a note about it."""
-        mode = self.config.split
-        if mode == "column" or (mode == "auto" and any(row.split for _, row in cuts)):
+        if mode == "column":
             return self._by_column, "splits are those of the split column"
-        if mode == "subfolders" or (mode == "auto" and any(name in SPLIT_NAMES for name in _subfolders(folder))):
+        if mode == "subfolders":
             return lambda cut, row: _split_of_path(folder, cut), "splits are the subfolders"
         speakers = {cut.supervisions[0].speaker for cut, _ in cuts} - {"unknown"}
         whole = self.config.split_by == "speaker" or (self.config.split_by == "auto" and len(speakers) >= MIN_SPEAKERS)

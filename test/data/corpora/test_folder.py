@@ -312,7 +312,30 @@ def test_subfolders_decide(tmp_path):
     assert len(prepare(tmp_path, **one_split(split="fractions"))[0]["train"]) == 5
 
 
-def test_an_empty_split_is_noted_and_left_out(tmp_path):
+def test_an_empty_split_is_noted_with_its_option_and_left_out(tmp_path):
     write_audio(tmp_path / "a.wav").with_suffix(".txt").write_text("one")
     splits, report = prepare(tmp_path, **one_split())
-    assert list(splits) == ["train"] and "split dev is empty" in report.notes
+    assert list(splits) == ["train"]
+    assert "dev has 0 of 1 utterances; for 10 or more, raise dev_fraction (now 0)" in report.notes
+
+
+def test_a_small_split_is_noted_with_its_numbers(tmp_path):
+    many(tmp_path, 30, speakers=4)
+    splits, report = prepare(tmp_path, dev_fraction=0.7, test_fraction=0.05)
+    assert len(splits["dev"]) >= 10 and not any(note.startswith("dev ") for note in report.notes)
+    number = len(splits.get("test", []))
+    assert f"test has {number} of 30 utterances; for 10 or more, raise test_fraction (now 0.05)" in report.notes
+
+
+@pytest.mark.parametrize("mode", ["column", "subfolders"])
+def test_a_small_split_that_was_not_drawn_is_noted_too(tmp_path, mode):
+    for name in ("train/a", "dev/b"):
+        write_audio(tmp_path / f"{name}.wav").with_suffix(".txt").write_text("one")
+    if mode == "column":
+        (tmp_path / "t.tsv").write_text("audio\ttext\tsplit\ntrain/a.wav\tone\ttrain\ndev/b.wav\ttwo\tdev\n")
+    _, report = prepare(tmp_path, **({"transcripts": "t.tsv"} if mode == "column" else {}))
+    for name, number in {"dev": 1, "test": 0}.items():
+        assert (
+            f"{name} has {number} of 2 utterances; for 10 or more, put more there, or set split=fractions"
+            in report.notes
+        )
