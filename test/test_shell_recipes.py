@@ -1,0 +1,108 @@
+"""The recipes: what they ask of `speechkit`, for which a fake stands in."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from shell import ROOT, bash, executable, folder, needs_bash  # noqa: F401 - a fixture
+
+RECIPES = sorted(path.parent.relative_to(ROOT / "egs").as_posix() for path in ROOT.glob("egs/*/asr/run.sh"))
+pytestmark = needs_bash
+
+SPEECHKIT = """#!/usr/bin/env bash
+echo "$*" | tee -a "$CALLS"
+[[ $1 != score ]] || { mkdir -p "$2/decode/test" && echo '{"errors": 1, "ref_len": 8}' >"$2/decode/test/wer.json"; }
+"""
+
+
+@pytest.fixture
+def recipes(folder: Path) -> Path:
+    """The real recipes, a program `speechkit` that only says how it was called, and a config."""
+    for name in ("utils", "egs"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("data", "exp", "downloads"))
+    executable(folder / ".venv/bin/speechkit", SPEECHKIT)
+    executable(folder / ".venv/bin/python", f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    (folder / "conf.yaml").write_text("corpus: {name: yesno}\nencoder: {dim: 5}\n", encoding="utf-8")
+    return folder
+
+
+def speechkit_calls(recipes: Path, recipe: str, *arguments: str) -> list[str]:
+    """What a recipe asks of `speechkit`, in order."""
+    said = recipes / "calls"
+    said.write_text("", encoding="utf-8")
+    command = shlex.join([f"egs/{recipe}/run.sh", "--conf", str(recipes / "conf.yaml"), *arguments])
+    ran = bash(command, recipes, CALLS=str(said), PYTHONPATH=str(ROOT))
+    assert ran.returncode == 0, ran.stderr
+    (recipes / "screen").write_text(ran.stdout, encoding="utf-8")
+    return said.read_text(encoding="utf-8").replace(str(recipes), ".").splitlines()
+
+
+ALL = [
+    "prepare ./conf.yaml --download-only",
+    "prepare ./conf.yaml",
+    "tokenizer ./conf.yaml",
+    "train ./conf.yaml --exp exp/ctc --fail-if-stopped",
+    "average exp/ctc",
+    "decode exp/ctc",
+    "score exp/ctc",
+    "report exp/ctc",
+]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_goes_from_download_to_report_once(recipes: Path, recipe: str) -> None:
+    assert speechkit_calls(recipes, recipe) == ALL
+    assert speechkit_calls(recipes, recipe) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "again"),
+    [
+        ("yesno", "fsdd", ALL),
+        ("dim: 5", "dim: 7", ALL[2:]),
+        ("dim: 5}", "dim: 5}\nsearch: ctc_greedy", ALL[2:]),
+        ("dim: 5", "dim:   5", []),
+    ],
+)
+def test_a_changed_config_runs_again_what_depends_on_it(recipes: Path, old: str, new: str, again: list[str]) -> None:
+    speechkit_calls(recipes, "yesno/asr")
+    config = recipes / "conf.yaml"
+    config.write_text(config.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    assert speechkit_calls(recipes, "yesno/asr") == again
+
+
+def test_another_search_only_decodes_again(recipes: Path) -> None:
+    speechkit_calls(recipes, "yesno/asr")
+    again = speechkit_calls(recipes, "yesno/asr", "search.beam_size=4")
+    assert again == ["decode exp/ctc search.beam_size=4", *ALL[-2:]]
+
+
+def test_overrides_and_another_experiment_reach_every_verb_and_keep_the_manifests(recipes: Path) -> None:
+    speechkit_calls(recipes, "yesno/asr")
+    again = speechkit_calls(recipes, "yesno/asr", "--exp", "exp/b", "data.features=precomputed", "--stop-stage", "4")
+    assert again == [
+        "tokenizer ./conf.yaml data.features=precomputed",
+        "features ./conf.yaml data.features=precomputed",
+        "train ./conf.yaml data.features=precomputed --exp exp/b --fail-if-stopped",
+    ]
+
+
+def test_fsdd_can_leave_each_speaker_out_and_pools_the_errors(recipes: Path) -> None:
+    asked = speechkit_calls(recipes, "fsdd/asr", "--loso", "true", "seed=2", "search.beam_size=4")
+    assert len(asked) == 6 * len(ALL)
+    without_theo = "seed=2 corpus.split=leave_one_out corpus.held_out=theo"
+    assert f"prepare ./conf.yaml {without_theo}" in asked
+    assert f"train ./conf.yaml {without_theo} --exp exp/ctc_without_theo --fail-if-stopped" in asked
+    assert "decode exp/ctc_without_theo search.beam_size=4" in asked
+    assert (recipes / "screen").read_text(encoding="utf-8").endswith("WER  12.50 %  [6 / 48]\n")
+
+
+def test_a_config_with_a_mistake_stops_the_recipe_with_one_line(recipes: Path) -> None:
+    (recipes / "conf.yaml").write_text("a: [\n", encoding="utf-8")
+    ran = bash("egs/yesno/asr/run.sh --conf ../../../conf.yaml", recipes, CALLS="calls", PYTHONPATH=str(ROOT))
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("error: ../../../conf.yaml:2: not valid YAML") and ran.stderr.count("\n") == 1
