@@ -265,9 +265,8 @@ def _check_riff_size(path: Path) -> None:
     declared, size = int.from_bytes(head[4:8], "little") + 8, path.stat().st_size
     # Programs that write to a pipe cannot know the size, and leave nearly 2 or 4 GiB there.
     if head[:4] == b"RIFF" and size + 1 < declared < 0x7FFF0000:
-        raise _fail(
-            path, "unreadable audio", f"cut short: expected {declared} bytes by its header, got {size}; {_REDO}"
-        )
+        detail = f"cut short: expected {declared} bytes by its header, got {size}; record or copy it again"
+        raise _fail(path, "unreadable audio", detail)
 
 
 def read_audio(source: Path | str | bytes, sampling_rate: int) -> np.ndarray:
@@ -281,10 +280,13 @@ def read_audio(source: Path | str | bytes, sampling_rate: int) -> np.ndarray:
         (L,) float32 mono, the mean of the channels.
 
     Raises:
-        AudioError: It is missing, empty, in a format that nothing here decodes, or has samples that are not finite.
+        AudioError: It is missing, empty, cut short, in a format that nothing here decodes, or has samples that are not
+            finite.
     """
     where = "audio from bytes" if isinstance(source, bytes) else source
     _check_not_empty(source, where)
+    if not isinstance(source, bytes):  # the bytes may come from a pipe, whose writer could only guess their number
+        _check_riff_size(Path(source))
     try:
         audio, rate = soundfile.read(io.BytesIO(source) if isinstance(source, bytes) else source, always_2d=True)
     except soundfile.LibsndfileError as error:

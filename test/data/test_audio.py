@@ -278,6 +278,29 @@ def test_any_common_format_is_read_from_a_path_or_bytes(tmp_path, name, as_bytes
     assert abs(np.argmax(spectrum) * 16000 / len(audio) - 440) < 2
 
 
+def test_a_whole_wav_that_was_cut_short_is_refused(tmp_path):
+    soundfile.write(tmp_path / "x.wav", tone(440, 1.0), RATE)
+    (tmp_path / "x.wav").write_bytes((tmp_path / "x.wav").read_bytes()[:9000])
+    with pytest.raises(AudioError, match="x.wav: unreadable audio: cut short: expected 16044 bytes .* got 9000;"):
+        read_audio(tmp_path / "x.wav", 16000)
+
+
+@pytest.mark.parametrize("as_bytes", [False, True])
+@pytest.mark.parametrize("size", [b"\xff\xff\xff\xff", b"\x00\xf0\xff\x7f", bytes(4)])
+def test_a_wav_from_a_pipe_that_does_not_know_its_size_is_read_whole(tmp_path, size, as_bytes):
+    soundfile.write(tmp_path / "x.wav", tone(440, 0.5), RATE)
+    content = bytearray((tmp_path / "x.wav").read_bytes())
+    content[4:8] = size
+    content[40:44] = size if any(size) else content[40:44]
+    (tmp_path / "x.wav").write_bytes(content)
+    assert len(read_audio(bytes(content) if as_bytes else tmp_path / "x.wav", RATE)) == 4000
+
+
+def test_a_folder_is_no_recording_and_says_how_to_give_its_files(tmp_path):
+    with pytest.raises(AudioError, match=r": not a recording: it is a directory; give its files, as in .*/\*\.wav"):
+        read_audio(tmp_path, 16000)
+
+
 @pytest.mark.parametrize("content, reason", [(b"", "empty file"), (b"no audio at all", "unreadable audio")])
 @pytest.mark.parametrize("as_bytes", [False, True])
 def test_whole_files_that_hold_no_audio_are_refused(tmp_path, monkeypatch, content, reason, as_bytes):
