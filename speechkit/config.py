@@ -285,6 +285,18 @@ def validate(cls: type[Config], raw: Mapping[str, Any], source: str = "config") 
         raise ConfigError("\n".join(f"{source}: {problem}" for problem in problems)) from None
 
 
+WORDING = {
+    "Input should be": "expected",
+    "a valid array": "a list such as [a, b]",
+    "an object": "keys and values such as {key: 1}",
+    "a valid boolean": "true or false",
+    "a valid integer": "an integer",
+    "a valid number": "a number",
+    "a valid string": "text",
+}
+"""pydantic's words, which are those of JSON, in the words of YAML."""
+
+
 def _explain(problem: Any, root: type[Config]) -> str:
     loc = [str(part) for part in problem["loc"]]
     context = problem.get("ctx", {})
@@ -295,6 +307,12 @@ def _explain(problem: Any, root: type[Config]) -> str:
         hint = f"did you mean {' or '.join(guesses)}?" if guesses else f"there are: {', '.join(context['keys'])}"
         return f"{'.'.join(loc)}: unknown key; {hint}"
     message = problem["msg"]
+    for theirs, ours in WORDING.items():
+        message = message.replace(theirs, ours)
+    if problem["type"] == "value_error":  # raised by a config itself, which names its own field but not where it is
+        message = message.removeprefix("Value error, ")
+        inner = bool(re.match(r"[a-z_]+(\.[a-z_]+)*: ", message))
+        return ".".join([*loc, message]) if inner else f"{'.'.join(loc) or 'config'}: {message}"
     if problem["type"] != "unknown_name" and not isinstance(problem["input"], (dict, list)):
         message += f", got {problem['input']!r}"
     return f"{'.'.join(loc) or 'config'}: {message}"
