@@ -30,10 +30,15 @@ def run(args: argparse.Namespace) -> int:
     import speechkit
     from speechkit.utils import log
 
-    if args.to:
-        _check_targets(args)
-    recognizer, failed = speechkit.load(args.model, device=args.device), 0
-    for name in args.audio:
+    _check_arguments(args)
+    problems = {name: problem for name in args.audio if (problem := _problem(name))}
+    for problem in problems.values():
+        log.info(f"speechkit transcribe: error: {problem}")
+    names, failed = [name for name in args.audio if name not in problems], len(problems)
+    if not names:
+        return 1
+    recognizer = speechkit.load(args.model, device=args.device)
+    for name in names:
         try:
             transcript = recognizer.transcribe(sys.stdin.buffer.read() if name == "-" else Path(name))
         except (ValueError, OSError) as error:
@@ -42,6 +47,25 @@ def run(args: argparse.Namespace) -> int:
             continue
         _put(name, transcript, args)
     return 1 if failed else 0
+
+
+def _check_arguments(args: argparse.Namespace) -> None:
+    """Say what cannot work before seconds go into imports and the model."""
+    if args.to:
+        _check_targets(args)
+    elif args.format in ("srt", "vtt") and len(args.audio) > 1:
+        raise ValueError(f"{args.format} holds one recording, got {len(args.audio)}; write one file each with --to DIR")
+    if not Path(args.model).exists():
+        raise ValueError(f"{args.model}: expected a model directory, found nothing; check the path")
+
+
+def _problem(name: str) -> str | None:
+    """Why ``name`` cannot be a recording, without reading it."""
+    if name == "-" or Path(name).is_file():
+        return None
+    if Path(name).is_dir():
+        return f"{name}: not a recording: it is a directory; give its files, as in {Path(name)}/*.wav"
+    return f"{name}: missing file: no such file; check the path"
 
 
 def _target(name: str, args: argparse.Namespace) -> Path:

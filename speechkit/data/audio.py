@@ -299,6 +299,8 @@ def _check_not_empty(source: Path | str | bytes, where: object) -> None:
         size = len(source)
     elif Path(source).is_file():
         size = Path(source).stat().st_size
+    elif Path(source).is_dir():
+        raise _fail(where, "not a recording", f"it is a directory; give its files, as in {Path(source)}/*.wav")
     else:
         raise _fail(where, "missing file", "no such file; check the path")
     if size == 0:
