@@ -7,6 +7,7 @@ import platform
 import shlex
 import sys
 from datetime import date
+from pathlib import Path
 
 
 def describe() -> str:
@@ -30,7 +31,9 @@ def processor() -> str:
 
 def command() -> str:
     """The command line of this process, as one would type it."""
-    return shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
+    program = Path(sys.argv[0])
+    as_module = program.absolute().is_relative_to(Path(__file__).absolute().parents[1])  # `python -m speechkit`
+    return shlex.join(["speechkit" if as_module else program.name, *sys.argv[1:]])
 
 
 def today() -> str:

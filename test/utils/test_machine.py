@@ -5,6 +5,7 @@ import sys
 
 import torch
 
+import speechkit
 from speechkit.utils import machine
 
 
@@ -13,3 +14,10 @@ def test_a_number_can_say_where_it_was_made(monkeypatch):
     assert machine.command() == "speechkit decode 'exp/a b'"
     assert torch.__version__ in machine.describe() and machine.processor()
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", machine.today())
+
+
+def test_a_command_started_as_a_module_is_written_as_one_would_type_it(monkeypatch):
+    monkeypatch.setattr(sys, "argv", [speechkit.__file__.replace("__init__", "__main__"), "train", "a.yaml"])
+    assert machine.command() == "speechkit train a.yaml"
+    monkeypatch.setattr(sys, "argv", ["other/__main__.py", "a.yaml"])
+    assert machine.command() == "__main__.py a.yaml"
