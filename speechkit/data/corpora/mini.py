@@ -23,6 +23,7 @@ from speechkit.data.corpora.base import Corpus, first_missing, make_cut, sorted_
 from speechkit.data.corpora.espeak import SAMPLING_RATE as ESPEAK_RATE
 from speechkit.data.corpora.espeak import Sentence, speak
 from speechkit.data.corpora.noise import KINDS, add_noise, make_noise
+from speechkit.utils import log
 from speechkit.utils.files import atomic_write
 
 SAMPLING_RATE = 16000
@@ -117,6 +118,8 @@ class Mini(Corpus, name="mini"):
         """Speak the corpus (nothing is fetched); another config's recordings in ``target_dir`` are left alone."""
         folder = self._folder(target_dir)
         if not folder.exists():
+            total = sum(getattr(self.config, f"num_{split}") for split in SPLITS)
+            log.info(f"mini: espeak-ng speaks {total} utterances")
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
                 for split in SPLITS:

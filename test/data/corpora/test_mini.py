@@ -143,6 +143,13 @@ def test_an_interrupted_run_leaves_nothing_and_can_be_repeated(corpus_dir, tmp_p
     assert checksums(tmp_path) == checksums(corpus_dir)
 
 
+def test_it_says_that_it_speaks_and_how_much(tmp_path, capsys):
+    tiny().download(tmp_path)
+    assert capsys.readouterr().err == "mini: espeak-ng speaks 23 utterances\n"
+    tiny().download(tmp_path)
+    assert capsys.readouterr().err == ""
+
+
 def test_two_configs_share_a_folder(corpus_dir, tmp_path):
     for size in (1, 2):
         corpus = tiny(num_train=size)
