@@ -167,9 +167,11 @@ class Places(torch.utils.data.Sampler):
 @pytest.mark.parametrize("stop_at", [3, 5, 15])
 def test_resuming_is_as_exact_with_reading_processes(tmp_path, stop_at):
     straight, _ = run(tmp_path / "straight")
-    _, ended = run(tmp_path / "stopped", ToyTask(BatchLoader(Places(), Rows(), num_workers=2)), stop_at=stop_at)
+    loader = BatchLoader(Places(), Rows(), num_workers=2)
+    _, ended = run(tmp_path / "stopped", ToyTask(loader), stop_at=stop_at)
     assert not ended
-    resumed, ended = run(tmp_path / "stopped", ToyTask(BatchLoader(Places(), Rows(), num_workers=2)))
+    resumed, ended = run(tmp_path / "stopped", ToyTask(loader))
+    del loader.loader  # ends its processes now; left to the garbage collector, they disturb those of the next test
     assert ended and same(straight.state_dict(), resumed.state_dict())
     assert same(*map(weights_of, (tmp_path / "straight", tmp_path / "stopped")))
 
