@@ -8,6 +8,7 @@ import importlib
 import os
 import pkgutil
 import sys
+import traceback
 from collections.abc import Sequence
 from types import ModuleType
 
@@ -96,7 +97,23 @@ def import_file(path: str) -> None:
     spec = importlib.util.spec_from_file_location(os.path.basename(path).removesuffix(".py"), path)
     if spec is None or spec.loader is None or not os.path.exists(path):
         raise ValueError(f"--import {path}: expected a Python file, found none")
-    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    try:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    except Exception as error:
+        raise ValueError(f"--import {_where(error, path)}: {_in_a_line(error)}; correct the file") from error
+
+
+def _where(error: Exception, path: str) -> str:
+    """The last line of ``path`` that ran, or the line of any file that is no Python."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+    return f"{path}:{lines[-1]}" if lines else path
+
+
+def _in_a_line(error: Exception) -> str:
+    text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"
 
 
 if __name__ == "__main__":

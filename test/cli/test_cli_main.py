@@ -84,5 +84,21 @@ def test_parts_of_ones_own_are_registered_by_importing_their_file(tmp_path):
         import_file(str(tmp_path / "nothere.py"))
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("x = 1\ndef f(:\n", ":2: SyntaxError: invalid syntax"),
+        ("import nothere_at_all\n", ":1: ModuleNotFoundError: No module named 'nothere_at_all'"),
+        ("def f():\n    raise KeyError('k')\n\nf()\n", ":2: KeyError: 'k'"),
+        ("import json\n\njson.loads('{')\n", ":3: JSONDecodeError: Expecting"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_is_named_with_its_line(tmp_path, capsys, content, problem):
+    (tmp_path / "mine.py").write_text(content)
+    assert main(["describe", "--import", str(tmp_path / "mine.py")]) == 1
+    error = capsys.readouterr().err
+    assert f"--import {tmp_path}/mine.py{problem}" in error and error.count("\n") == 1
+
+
 def test_python_dash_m_works():
     assert "speechkit 0." in python("-m", "speechkit", "--version").stdout
