@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import importlib
 import os
 import pkgutil
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
-from types import ModuleType
+from collections.abc import Iterator, Sequence
+from types import FrameType, ModuleType
 
 import speechkit
 from speechkit import cli
@@ -56,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         for path in args.imports:
             import_file(path)
-        return args.run(args) or 0
+        with _sigterm_unwinds():
+            return args.run(args) or 0
     except (ValueError, OSError) as error:
         if os.environ.get("SPEECHKIT_TRACEBACK"):
             raise
@@ -68,6 +72,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"speechkit {args.verb}: interrupted", file=sys.stderr)
         return 130
+
+
+@contextlib.contextmanager
+def _sigterm_unwinds() -> Iterator[None]:
+    """Let SIGTERM end a verb as an exception does, so that it removes what it has half written.
+
+    Training, which saves its state first, and programs that call :func:`main` have handlers of their own.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def unwind(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, unwind)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

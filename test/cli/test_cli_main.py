@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -98,6 +99,24 @@ def test_a_file_that_cannot_be_imported_is_named_with_its_line(tmp_path, capsys,
     assert main(["describe", "--import", str(tmp_path / "mine.py")]) == 1
     error = capsys.readouterr().err
     assert f"--import {tmp_path}/mine.py{problem}" in error and error.count("\n") == 1
+
+
+def test_sigterm_ends_a_verb_through_its_own_cleaning_up(tmp_path):
+    script = (
+        "import os, signal, sys, tempfile\nfrom speechkit.cli import average, main\n"
+        "def run(args):\n"
+        "    with tempfile.TemporaryDirectory(dir=args.exp):\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "average.run = run\nsys.exit(main.main(['average', sys.argv[1]]))\n"
+    )
+    assert python("-c", script, str(tmp_path)).returncode == 143
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_signals_are_as_before_when_a_verb_is_done(monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("speechkit.cli.average.run", lambda args: None)
+    assert main(["average", "x"]) == 0 and signal.getsignal(signal.SIGTERM) is before
 
 
 def test_python_dash_m_works():
