@@ -57,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _suggest_verb(argv)
     args = parse(argv)
     try:
+        _check_config(args)
         for path in args.imports:
             import_file(path)
         with _sigterm_unwinds():
@@ -72,6 +73,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"speechkit {args.verb}: interrupted", file=sys.stderr)
         return 130
+
+
+def _check_config(args: argparse.Namespace) -> None:
+    """Say at once that a config is not there: reading it comes after seconds of imports."""
+    corpus = getattr(args, "corpus", "")
+    for path in (getattr(args, "config", None), corpus if corpus.endswith((".yaml", ".yml")) else None):
+        if path is not None and not os.path.exists(path):
+            raise ValueError(f"{path}: cannot read the config: no such file; check the path")
 
 
 @contextlib.contextmanager

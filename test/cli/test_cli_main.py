@@ -101,6 +101,19 @@ def test_a_file_that_cannot_be_imported_is_named_with_its_line(tmp_path, capsys,
     assert f"--import {tmp_path}/mine.py{problem}" in error and error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "argv", ["train {}/gone.yaml --exp e", "prepare {}/gone.yaml", "prepare fsdd --config {}/gone.yaml"]
+)
+def test_a_missing_config_is_said_before_anything_heavy_is_imported(tmp_path, argv):
+    script = (
+        "import sys\nfrom speechkit.cli.main import main\n"
+        "assert main(sys.argv[1:]) == 1\nassert 'pydantic' not in sys.modules\n"
+    )
+    done = python("-c", script, *argv.format(tmp_path).split())
+    assert done.returncode == 0, done.stderr
+    assert "gone.yaml: cannot read the config: no such file; check the path" in done.stderr
+
+
 def test_sigterm_ends_a_verb_through_its_own_cleaning_up(tmp_path):
     script = (
         "import os, signal, sys, tempfile\nfrom speechkit.cli import average, main\n"
