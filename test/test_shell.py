@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -189,8 +191,13 @@ def test_a_failed_stage_runs_again_and_forgets_that_it_was_done(folder: Path) ->
     assert "stage 4: train: done before" not in bash(script, folder, FORCE="false", COMMAND=good, OK="yes").stdout
 
 
-def test_ctrl_c_stops_the_recipe_after_the_command_has_saved(folder: Path) -> None:
-    command = "trap 'sleep 0.2; echo saved; exit 0' INT; echo started; while :; do sleep 0.05; done"
+@pytest.mark.parametrize(("name", "status"), [("INT", 130), ("TERM", 143)])
+@pytest.mark.parametrize("send", [os.kill, os.killpg])  # a terminal and most clusters tell all processes, some only the first
+def test_a_signal_stops_the_recipe_after_the_command_has_saved(
+    send: Callable[[int, int], None], name: str, status: int, folder: Path
+) -> None:
+    wait = "until ((got)); do sleep 0.05; done; for i in {1..10}; do sleep 0.05; done"
+    command = f"got=0; trap '((++got))' {name}; echo started; {wait}; echo got $got; echo saved"
     process = subprocess.Popen(
         ["bash", "-euo", "pipefail", "-c", FAILING],
         cwd=folder, env={**os.environ, "COMMAND": command}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -201,9 +208,13 @@ def test_ctrl_c_stops_the_recipe_after_the_command_has_saved(folder: Path) -> No
     while not (log.exists() and "started" in log.read_text(encoding="utf-8")):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)  # what a terminal does
-    output, errors = process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert output.splitlines()[-1] == "saved" and "saved" in log.read_text(encoding="utf-8")
+    send(process.pid, signal.Signals[f"SIG{name}"])
+    try:
+        output, errors = process.communicate(timeout=20)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == status
+    assert output.splitlines()[-2:] == ["got 1", "saved"] and "saved" in log.read_text(encoding="utf-8")
     assert "interrupted in stage 4; to go on: ./run.sh --stage 4 --exp my\\ exp" in errors
     assert not list(folder.glob("log/*.done"))

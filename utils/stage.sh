@@ -55,8 +55,8 @@ run_stage() {
   mkdir -p "$(dirname "$log")"
   rm -f "$log.done"
   stage_running=$number
-  # tee -i: on Ctrl-C the command still has something to say, and tee must live to pass it on.
-  "$@" 2>&1 | tee -i "$log.log" || status=${PIPESTATUS[0]}
+  start_command "$log.log" "$@"
+  wait_for_command || status=$?
   if ((status)); then
     {
       echo
@@ -87,9 +87,44 @@ again() {
   ((${#given[@]} == 0)) || printf ' %q' "${given[@]}"
 }
 
-on_interrupt() {
-  echo >&2
-  [[ -z $stage_running ]] || echo "interrupted in stage $stage_running; to go on: $(again "$stage_running")" >&2
-  exit 130
+# --- Ctrl-C and SIGTERM ---------------------------------------------------------------------------------------------
+#
+# A stopped command may still have something to save and to say. So this script waits for it, and tee outlives the signal
+# to pass that on. The command runs in the background, because only the builtin `wait` lets a trap act at once.
+
+command_pid="" witness_pid="" tee_pid=""
+
+# start_command LOG COMMAND...: set `command_pid` and what on_signal has to know.
+start_command() {
+  local log=$1 command_output
+  shift
+  exec {witness_input}> >(exec cat >/dev/null) && witness_pid=$! # ends with its input, if not by the signal
+  exec {command_output}> >(trap '' INT TERM && exec tee "$log") && tee_pid=$!
+  (trap - INT && exec "$@") >&"$command_output" 2>&1 <&0 {command_output}>&- {witness_input}>&- &
+  command_pid=$!
+  exec {command_output}>&-
 }
-trap on_interrupt INT
+
+wait_for_command() {
+  local status=0
+  wait "$command_pid" || status=$?
+  wait "$tee_pid" || true
+  exec {witness_input}>&-
+  return "$status"
+}
+
+# on_signal NAME STATUS: pass the signal on, unless it went to the whole process group, as a terminal and most clusters
+# send it. Then the witness is gone too, and a second signal would make the trainer stop without saving.
+on_signal() {
+  trap '' INT TERM
+  echo >&2
+  if [[ -n $stage_running ]]; then
+    sleep 0.2
+    if kill -0 "$witness_pid" 2>/dev/null; then kill -s "$1" "$command_pid" 2>/dev/null || true; fi
+    wait_for_command || true
+    echo "interrupted in stage $stage_running; to go on: $(again "$stage_running")" >&2
+  fi
+  exit "$2"
+}
+trap 'on_signal INT 130' INT
+trap 'on_signal TERM 143' TERM
