@@ -4,10 +4,10 @@
 #   parse_options stage force exp -- "$@"        # --stage 2 --force --exp exp/big encoder.dim=256
 #
 # `--some-name VALUE` and `--some-name=VALUE` set the variable some_name. An option whose default is true or false takes
-# only these, or nothing for true; one whose default is a number takes only a number. Arguments of the form
-# key.sub=value are collected in the array `overrides`; anything else is an error. All but --stage is kept in `given`,
-# from which utils/stage.sh builds the command that goes on after a failure. `--help` prints the comment at the head of
-# `script_file`, and the options, each explained by option_help[some_name].
+# only these, or nothing for true; one whose default is a number takes only a number; an empty value is for options that
+# are empty by default. Arguments of the form key.sub=value are collected in the array `overrides`; anything else is an
+# error. All but --stage is kept in `given`, from which utils/stage.sh builds the command that goes on after a failure.
+# `--help` prints the comment at the head of `script_file`, and the options, each explained by option_help[some_name].
 
 if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
   echo "expected bash 4.4 or newer, got $BASH_VERSION; install one (macOS: brew install bash) and run: bash $0" >&2
@@ -81,6 +81,11 @@ parse_options() {
 set_option() {
   local option=--${1//_/-}
   if [[ ${!1} =~ ^(true|false)$ && ! $2 =~ ^(true|false)$ ]]; then die "$option: expected true or false, got '$2'"; fi
-  if [[ ${!1} =~ ^[0-9]+$ && ! $2 =~ ^[0-9]+$ ]]; then die "$option: expected a number, got '$2'"; fi
-  printf -v "$1" %s "$2"
+  if [[ -n ${!1} && -z $2 ]]; then die "$option: expected a value, got ''"; fi
+  if [[ ${!1} =~ ^[0-9]+$ ]]; then
+    [[ $2 =~ ^0*([0-9]{1,9})$ ]] || die "$option: expected a number, got '$2'"
+    printf -v "$1" %s "${BASH_REMATCH[1]}" # without the zeros that would make bash read 08 as octal
+  else
+    printf -v "$1" %s "$2"
+  fi
 }
