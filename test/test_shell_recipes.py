@@ -101,6 +101,20 @@ def test_fsdd_can_leave_each_speaker_out_and_pools_the_errors(recipes: Path) -> 
     assert (recipes / "screen").read_text(encoding="utf-8").endswith("WER  12.50 %  [6 / 48]\n")
 
 
+@pytest.mark.parametrize(
+    ("options", "got"),
+    [
+        ("--stage 9", "--stage 9 --stop-stage 6"),
+        ("--stage 4 --stop-stage 2", "--stage 4 --stop-stage 2"),
+        ("--stage 3 --stop-stage 03", "--stage 3 --stop-stage 3"),
+    ],
+)
+def test_options_that_leave_no_stage_are_refused(recipes: Path, options: str, got: str) -> None:
+    ran = bash(f"egs/yesno/asr/run.sh {options}", recipes)
+    message = f"expected one of the stages 0 1 2 4 5 6 from --stage to --stop-stage, got none: {got}"
+    assert (ran.returncode, ran.stderr) == (2, f"egs/yesno/asr/run.sh: error: {message}\n")
+
+
 def test_a_config_with_a_mistake_stops_the_recipe_with_one_line(recipes: Path) -> None:
     (recipes / "conf.yaml").write_text("a: [\n", encoding="utf-8")
     ran = bash("egs/yesno/asr/run.sh --conf ../../../conf.yaml", recipes, CALLS="calls", PYTHONPATH=str(ROOT))

@@ -14,8 +14,9 @@ repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$repository/utils/parse_options.sh"
 source "$repository/utils/stage.sh"
 
+stage_numbers=(0 1 2 4 5 6)
 stage=0
-stop_stage=99
+stop_stage=6
 force=false
 option_help=(
   [conf]="config of the experiment; key.sub=value changes it"
@@ -28,6 +29,7 @@ option_help=(
 # parse_recipe_options ARGUMENT...: the options of every recipe, those in the array `recipe_options`, and overrides.
 parse_recipe_options() {
   parse_options conf exp stage stop_stage force "${recipe_options[@]}" -- "$@"
+  check_stages
   local venv=${SPEECHKIT_VENV:-$repository/.venv}
   if [[ -d $venv/bin ]]; then PATH=$(cd "$venv/bin" && pwd):$PATH; fi
   command -v speechkit >/dev/null || die "no speechkit in $venv; run $repository/run.sh setup first" 1
@@ -35,6 +37,15 @@ parse_recipe_options() {
   export COLUMNS
   if [[ -t 1 ]]; then COLUMNS=$(tput cols 2>/dev/null || echo 100); else COLUMNS=${COLUMNS:-120}; fi
   cd "$(dirname "$script_file")"
+}
+
+check_stages() {
+  local number
+  for number in "${stage_numbers[@]}"; do
+    if ((stage <= number && number <= stop_stage)); then return 0; fi
+  done
+  die "expected one of the stages ${stage_numbers[*]} from --stage to --stop-stage, got none: \
+--stage $stage --stop-stage $stop_stage"
 }
 
 # asr_stages: from nothing to a scored recogniser in $exp, as $conf and `overrides` say.
