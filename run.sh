@@ -32,7 +32,7 @@ run_tests() {
 
 # run_recipe CORPUS [TASK] ARGUMENT...
 run_recipe() {
-  local corpus=$1 task corpora tasks argument help=false
+  local corpus=$1 task corpora tasks
   corpora=$(cd "$repository/egs" && ls -d */*/run.sh | cut -d / -f 1 | sort -u)
   [[ $'\n'$corpora$'\n' == *$'\n'"$corpus"$'\n'* ]] ||
     die "no corpus is called '$corpus'$(nearest "$corpus" $corpora test setup); there are: $(echo $corpora)"
@@ -43,8 +43,7 @@ run_recipe() {
   [[ -f $repository/egs/$corpus/$task/run.sh ]] ||
     die "$corpus: expected a task, one of: $(echo $tasks); got ${1-none}$(nearest "${1-}" $tasks)"
   if [[ ${1-} == "$task" ]]; then shift; fi
-  for argument in "$@"; do [[ $argument != -h && $argument != --help ]] || help=true; done
-  [[ $help == true ]] || setup
+  # The recipe checks its options, then calls `run.sh setup`: a typo is not found after minutes of installing.
   SPEECHKIT_COMMAND="$(printf %q "$script_name") $corpus $task" SPEECHKIT_VENV=$venv \
     exec "$repository/egs/$corpus/$task/run.sh" "$@"
 }

@@ -233,7 +233,6 @@ def test_run_finds_the_recipe_and_keeps_its_exit_code(house: Path, arguments: st
     name = recipe.split(":")[0].replace("/", " ")
     assert ran.stdout.splitlines() == [recipe, f"checkout/run.sh {name}"]
     assert ran.returncode == 3
-    assert (house / ".venv/.speechkit/core").exists()
 
 
 @pytest.mark.parametrize(
@@ -250,6 +249,17 @@ def test_run_asks_what_was_meant_before_it_sets_up(house: Path, arguments: str, 
     ran = run(house, arguments)
     assert (ran.returncode, ran.stderr) == (2, f"checkout/run.sh: error: {message}\n")
     assert not (house / ".venv").exists()
+
+
+def test_a_recipe_checks_its_options_then_sets_up(house: Path) -> None:
+    shutil.copytree(ROOT / "egs/yesno/asr", house / "egs/yesno/asr", dirs_exist_ok=True)
+    for options, message in (("--stag 4", "unknown option --stag, did you mean --stage?"), ("--stage 9", "expected one of")):
+        ran = run(house, f"yesno {options}")
+        assert ran.returncode == 2 and ran.stderr.startswith(f"checkout/run.sh yesno asr: error: {message}")
+    assert run(house, "yesno --help").stdout.startswith("yesno: one man says")
+    assert not (house / ".venv").exists()
+    run(house, "yesno --stage 4 seed=2")
+    assert (house / ".venv/.speechkit/core").exists()
 
 
 def test_help_sets_nothing_up(house: Path) -> None:

@@ -30,6 +30,7 @@ option_help=(
 parse_recipe_options() {
   parse_options conf exp stage stop_stage force "${recipe_options[@]}" -- "$@"
   check_stages
+  if [[ -n ${SPEECHKIT_COMMAND-} ]]; then "$repository/run.sh" setup; fi # called by run.sh
   local venv=${SPEECHKIT_VENV:-$repository/.venv}
   if [[ -d $venv/bin ]]; then PATH=$(cd "$venv/bin" && pwd):$PATH; fi
   command -v speechkit >/dev/null || die "no speechkit in $venv; run $repository/run.sh setup first" 1
