@@ -50,7 +50,7 @@ def checkout(folder: Path) -> Path:
     """What the set-up depends on, and `python3`."""
     path = folder / "checkout"
     path.mkdir()
-    (path / "setup.py").write_text("", encoding="utf-8")
+    (path / "setup.py").write_text('EXTRAS = {\n    "serve": ["fastapi"],\n    "test": TEST,\n}\n', encoding="utf-8")
     (path / "constraints.txt").write_text("torch==2.13.0\nnumpy==2.2.6\n", encoding="utf-8")
     executable(folder / "bin/python3", PYTHON)
     return path
@@ -260,6 +260,13 @@ def test_a_recipe_checks_its_options_then_sets_up(house: Path) -> None:
     assert not (house / ".venv").exists()
     run(house, "yesno --stage 4 seed=2")
     assert (house / ".venv/.speechkit/core").exists()
+
+
+def test_an_extra_that_setup_py_lacks_is_refused(house: Path) -> None:
+    ran = run(house, "setup test tset")
+    message = "setup: expected extras of setup.py, from: serve test; got 'tset', did you mean test?"
+    assert (ran.returncode, ran.stderr) == (2, f"checkout/run.sh: error: {message}\n")
+    assert not (house / ".venv").exists()
 
 
 def test_help_sets_nothing_up(house: Path) -> None:

@@ -15,6 +15,7 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 
 setup() {
   local fingerprint extra
+  check_extras "$@"
   fingerprint=$({ printf '%s\n' "$repository" "$venv" && cat "$repository"/{setup.py,constraints.txt}; } | hash_text)
   if installed "$fingerprint" core "$@"; then return 0; fi
   if command -v flock >/dev/null; then # a second run.sh waits for the first
@@ -27,6 +28,15 @@ setup() {
   for extra in core "$@"; do echo "$fingerprint" >"$venv/.speechkit/$extra"; done
   exec 9<&-
   say "done; the environment is $venv"
+}
+
+check_extras() {
+  local extra extras
+  extras=$(sed -n '/^EXTRAS = {/,/^}/s/^ *"\([^"]*\)":.*/\1/p' "$repository/setup.py")
+  for extra in "$@"; do
+    [[ $'\n'$extras$'\n' == *$'\n'"$extra"$'\n'* ]] ||
+      die "setup: expected extras of setup.py, from: $(echo $extras); got '$extra'$(nearest "$extra" $extras)"
+  done
 }
 
 # installed FINGERPRINT EXTRA...: whether all of them are, by this very setup and the interpreter that was asked for.
