@@ -188,6 +188,17 @@ def test_a_failing_stage_says_the_cause_the_log_and_how_to_go_on(
     assert not list(folder.glob("log/*.done"))
 
 
+def test_going_on_starts_with_the_first_stage_that_was_never_done(folder: Path) -> None:
+    before = 'stage 0 "download" --log log true\nstage 1 "manifests" --log log true\nstage 4'
+    script = FAILING.replace("stage 4", before)
+    from_4 = script.replace("stage=0", "stage=4")
+    ran = bash(from_4, folder, COMMAND="exit 1")
+    assert ran.stderr.endswith("  to go on:    ./run.sh --stage 0 --exp my\\ exp\n")
+    assert bash(script, folder, COMMAND="exit 0").returncode == 0
+    ran = bash(from_4.replace("force=false", "force=true"), folder, COMMAND="exit 1")
+    assert ran.stderr.endswith("  to go on:    ./run.sh --stage 4 --exp my\\ exp\n")
+
+
 def test_a_failed_stage_runs_again_and_forgets_that_it_was_done(folder: Path) -> None:
     script = FAILING.replace("given=(", "force=$FORCE; given=(").replace("force=false", "")
     good = 'test "$OK" = yes'

@@ -58,7 +58,7 @@ asr_stages() {
   keys=$(config_keys "$conf" "${changes[@]}")
   read -r corpus_key all_key features <<<"$keys"
   local data_log=data/log/${corpus_key:0:8} exp_log=$exp/log
-  stage_before=""
+  stage_before="" stage_missing=""
 
   stage 0 "download" --log "$data_log" --key "$corpus_key" \
     speechkit prepare "$conf" "${changes[@]}" --download-only

@@ -12,7 +12,8 @@
 # again when the stage is skipped. When a stage fails, the script ends with its exit code and says the first error,
 # where the log is, and how to go on.
 
-stage_before="" # the mark of the stage before
+stage_before=""  # the mark of the stage before
+stage_missing="" # the first stage that was passed over without ever being done
 stage_running=""
 
 hash_text() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -c 1-64; }
@@ -45,7 +46,12 @@ stage() {
       echo "$key $(date +%s) $$ $RANDOM" >"$log.done.partial" && mv "$log.done.partial" "$log.done"
     fi
   fi
-  if [[ -f $log.done ]]; then stage_before=$(<"$log.done"); else stage_before="not done"; fi
+  if [[ -f $log.done ]]; then
+    stage_before=$(<"$log.done")
+  else
+    stage_before="not done"
+    stage_missing=${stage_missing:-$number}
+  fi
 }
 
 run_stage() {
@@ -63,7 +69,7 @@ run_stage() {
       echo "stage $number ($title) failed with exit code $status"
       echo "  first error: $(first_error "$log.log" "$status")"
       echo "  log:         $(cd "$(dirname "$log")" && pwd)/$(basename "$log").log"
-      echo "  to go on:    $(again "$number")"
+      echo "  to go on:    $(again "${stage_missing:-$number}")"
     } >&2
     exit "$status"
   fi
