@@ -92,11 +92,13 @@ def test_overrides_and_another_experiment_reach_every_verb_and_keep_the_manifest
 
 
 def test_fsdd_can_leave_each_speaker_out_and_pools_the_errors(recipes: Path) -> None:
-    asked = speechkit_calls(recipes, "fsdd/asr", "--loso", "true", "seed=2", "search.beam_size=4")
+    asked = speechkit_calls(
+        recipes, "fsdd/asr", "--conf", "conf/ctc.yaml", "--loso", "true", "seed=2", "search.beam_size=4"
+    )
     assert len(asked) == 6 * len(ALL)
     without_theo = "seed=2 corpus.split=leave_one_out corpus.held_out=theo"
-    assert f"prepare ./conf.yaml {without_theo}" in asked
-    assert f"train ./conf.yaml {without_theo} --exp exp/ctc_without_theo --fail-if-stopped" in asked
+    assert f"prepare conf/ctc.yaml {without_theo}" in asked
+    assert f"train conf/ctc.yaml {without_theo} --exp exp/ctc_without_theo --fail-if-stopped" in asked
     assert "decode exp/ctc_without_theo search.beam_size=4" in asked
     assert (recipes / "screen").read_text(encoding="utf-8").endswith("WER  12.50 %  [6 / 48]\n")
 
@@ -113,6 +115,15 @@ def test_options_that_leave_no_stage_are_refused(recipes: Path, options: str, go
     ran = bash(f"egs/yesno/asr/run.sh {options}", recipes)
     message = f"expected one of the stages 0 1 2 4 5 6 from --stage to --stop-stage, got none: {got}"
     assert (ran.returncode, ran.stderr) == (2, f"egs/yesno/asr/run.sh: error: {message}\n")
+
+
+def test_a_misspelled_search_is_noticed_before_anything_is_trained(recipes: Path) -> None:
+    for options in ("search.beam_sizes=4", "--stage 4 search=ctc_greedier"):
+        ran = bash(f"egs/yesno/asr/run.sh {options}", recipes, CALLS="calls", PYTHONPATH=str(ROOT))
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert ran.stderr.startswith("error: conf/ctc.yaml: search") and "did you mean" in ran.stderr
+    assert not (recipes / "egs/yesno/asr/exp").exists()
+    assert speechkit_calls(recipes, "yesno/asr", "--conf", "conf/ctc.yaml", "search.beam_size=4")[-1] == ALL[-1]
 
 
 def test_a_config_with_a_mistake_stops_the_recipe_with_one_line(recipes: Path) -> None:

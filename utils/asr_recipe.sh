@@ -25,6 +25,7 @@ option_help=(
   [stop_stage]="last stage to run"
   [force]="run stages again that are done"
 )
+search_checked=false
 
 # parse_recipe_options ARGUMENT...: the options of every recipe, those in the array `recipe_options`, and overrides.
 parse_recipe_options() {
@@ -80,6 +81,23 @@ asr_stages() {
     speechkit score "$exp"
   stage 6 "report" --log "$exp_log" --show \
     speechkit report "$exp"
+}
+
+# A search that cannot be is noticed before training, not after it: the first to be told of it is `speechkit decode`.
+before_running() {
+  if (($1 > 4 || ${#search[@]} == 0)) || [[ $search_checked == true ]]; then return 0; fi
+  python - "$conf" "${overrides[@]}" <<'PYTHON'
+import sys
+
+from speechkit.config import ConfigError
+from speechkit.tasks.base import load_config
+
+try:
+    load_config(sys.argv[1], sys.argv[2:])
+except ConfigError as error:
+    sys.exit(f"error: {error}")
+PYTHON
+  search_checked=true
 }
 
 # config_keys CONF CHANGE...: hashes of what the manifests depend on and of the whole config, and `data.features`.

@@ -10,11 +10,13 @@
 # run leaves another mark. So a changed config, override or input runs this stage and all after it again. `force=true`
 # runs it anyway. What it prints goes to the screen and to LOG/<number>-<title>.log; with --show that log is printed
 # again when the stage is skipped. When a stage fails, the script ends with its exit code and says the first error,
-# where the log is, and how to go on.
+# where the log is, and how to go on. A function `before_running NUMBER` of the recipe is called before a stage runs.
 
 stage_before=""  # the mark of the stage before
 stage_missing="" # the first stage that was passed over without ever being done
 stage_running=""
+
+before_running() { :; }
 
 hash_text() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -c 1-64; }
 
@@ -42,6 +44,7 @@ stage() {
       echo "== stage $number: $title: done before"
       if [[ $show == true && -f $log.log ]]; then cat "$log.log"; fi
     else
+      before_running "$number"
       run_stage "$number" "$title" "$log" "$@"
       echo "$key $(date +%s) $$ $RANDOM" >"$log.done.partial" && mv "$log.done.partial" "$log.done"
     fi
