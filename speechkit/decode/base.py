@@ -1,13 +1,15 @@
-"""What every search takes and gives: log-probabilities in, an n-best list of hypotheses per utterance out."""
+"""What every search takes and gives: encodings and decoders in, an n-best list of hypotheses per utterance out."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from speechkit.config import Component, ComponentConfig
+from speechkit.models.decoder.base import FrameDecoder
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class Hypothesis:
     confidences: list[float] = field(default_factory=list)
 
 
+NBest = list[list[Hypothesis]]
+"""For each utterance of a batch its hypotheses, best first."""
+
+
 class Search(Component, kind="search"):
     """Finds the likeliest token sequences.
 
@@ -42,15 +48,55 @@ class Search(Component, kind="search"):
         self.config = config
         self.blank_id = blank_id
 
-    def __call__(self, log_probs: Tensor, lens: Tensor) -> list[list[Hypothesis]]:
+    def decode(self, decoders: Mapping[str, nn.Module], encoder_out: Tensor, encoder_out_lens: Tensor) -> NBest:
         """Search each utterance of a batch.
+
+        Args:
+            decoders: The model's, by the name of their objective; a search takes what it needs.
+            encoder_out: (B, S, D).
+            encoder_out_lens: (B,) encoder frames per utterance.
+
+        Returns:
+            Per utterance at least one hypothesis and at most the n-best that the config asks for, best first.
+
+        Raises:
+            ValueError: The model has no decoder that this search can read.
+        """
+        raise NotImplementedError
+
+
+class FrameSearch(Search):
+    """A search over the distributions that a :class:`FrameDecoder` gives for each frame; it implements :meth:`search`."""
+
+    class Config(ComponentConfig):
+        """What all searches over frames share."""
+
+        objective: str | None = None
+        """Name of the objective whose decoder is read; null takes the first that scores frames."""
+
+    def decode(self, decoders: Mapping[str, nn.Module], encoder_out: Tensor, encoder_out_lens: Tensor) -> NBest:
+        """Search the frames' distributions; see :meth:`Search.decode`."""
+        return self(self._decoder(decoders)(encoder_out), encoder_out_lens)
+
+    def _decoder(self, decoders: Mapping[str, nn.Module]) -> FrameDecoder:
+        wanted = self.config.objective
+        fitting = {name: each for name, each in decoders.items() if isinstance(each, FrameDecoder) and wanted in (None, name)}
+        if not fitting:
+            raise ValueError(
+                f"search.objective: {self.config.name} expected {wanted or 'an objective'} with a decoder that scores frames, "
+                f"such as ctc, got objectives {', '.join(decoders) or 'none'}; choose another search or objective"
+            )
+        return next(iter(fitting.values()))
+
+    def __call__(self, log_probs: Tensor, lens: Tensor) -> NBest:
+        """Search each utterance of a batch of distributions.
 
         Args:
             log_probs: (B, S, V) log-probabilities (nats), normalised over V; any device and float type.
             lens: (B,) encoder frames per utterance; frames after them are never read.
 
         Returns:
-            Per utterance at least one hypothesis and at most the n-best that the config asks for, best first.
+            As :meth:`Search.decode`.
 
         Raises:
             ValueError: the log-probabilities of a frame are not any (NaN, positive, or all of them ``-inf``).

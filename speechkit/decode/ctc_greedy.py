@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from speechkit.decode.base import Hypothesis, Search
+from speechkit.decode.base import FrameSearch, Hypothesis
 
 
-class CtcGreedySearch(Search, name="ctc_greedy"):
+class CtcGreedySearch(FrameSearch, name="ctc_greedy"):
     """Best-path decoding (Graves et al. 2006, section 3.2): the best token of each frame, repeats and blanks removed.
 
     ``score`` is the log-probability of that one path. The path is the likeliest one, but its tokens need not be the

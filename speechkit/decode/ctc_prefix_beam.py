@@ -10,8 +10,7 @@ import torch
 from numba import njit
 from pydantic import Field, model_validator
 
-from speechkit.config import ComponentConfig
-from speechkit.decode.base import Hypothesis, Search
+from speechkit.decode.base import FrameSearch, Hypothesis
 from speechkit.decode.ctc_alignment import align
 
 # Columns of the trie that names prefixes: a row per prefix, row 0 the empty one, absent links -1.
@@ -35,7 +34,7 @@ class _Candidates(NamedTuple):
     origins: np.ndarray  # (K + 1, 2) place on the old beam; new token or STAY
 
 
-class CtcPrefixBeamSearch(Search, name="ctc_prefix_beam"):
+class CtcPrefixBeamSearch(FrameSearch, name="ctc_prefix_beam"):
     """Prefix search (Graves 2006, section 3.2) with a beam (Hannun et al. 2014, arXiv:1408.2873, algorithm 1).
 
     A prefix keeps two probabilities, of the paths that spell it and end in a blank, and of those that end in its last
@@ -52,7 +51,7 @@ class CtcPrefixBeamSearch(Search, name="ctc_prefix_beam"):
     Token times and confidences are those of the likeliest single path that spells the tokens.
     """
 
-    class Config(ComponentConfig):
+    class Config(FrameSearch.Config):
         """Options of the CTC prefix beam search."""
 
         beam_size: int = Field(10, ge=1)

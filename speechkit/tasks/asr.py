@@ -70,6 +70,8 @@ class AsrTask(Task, name="asr"):
         """Features to encodings."""
         objectives: dict[str, Choice[Objective]] = {"ctc": CtcObjective.Config()}
         """What is minimised: any number of objectives, each with its weight and decoder."""
+        valid_search: Choice[Search] = CtcGreedySearch.Config()
+        """How encodings become text in validation: the fastest that tells one epoch from another."""
         search: Choice[Search] = CtcGreedySearch.Config()
         """How encodings become text after training."""
 
@@ -90,7 +92,7 @@ class AsrTask(Task, name="asr"):
         torch.manual_seed(config.seed)  # initial weights are the same on all ranks
         self.model = build_model(config, tokenizer.vocab_size).to(device)
         self.networks: dict[str, nn.Module] = {"model": self.model}
-        self.search = CtcGreedySearch.Config().build(blank_id=tokenizer.blank_id)
+        self.search = config.valid_search.build(blank_id=tokenizer.blank_id)
         self.valid_loader: BatchLoader | None = None
         self.notes: list[dict[str, Any]] = []
         self.noted: set[str] = set()
@@ -187,8 +189,7 @@ class AsrTask(Task, name="asr"):
         return {"loss": total / max(1, len(pairs)), **rates}
 
     def _transcribe(self, batch: AsrBatch, encoder_out: Tensor, lens: Tensor) -> list[tuple[str, str, str]]:
-        log_probs = self.model.decoders[ctc_name(self.config)](encoder_out)
-        best = [hypotheses[0].tokens for hypotheses in self.search(log_probs, lens)]
+        best = [hypotheses[0].tokens for hypotheses in self.search.decode(self.model.decoders, encoder_out, lens)]
         return [(i, self.normalizer(ref), self.tokenizer.decode(hyp)) for i, ref, hyp in zip(batch.ids, batch.texts, best)]
 
 
@@ -208,14 +209,6 @@ def build_model(config: AsrTask.Config, vocab_size: int) -> AsrModel:
     }
     spec_augment = SpecAugment(config.spec_augment) if config.spec_augment else None
     return AsrModel(featurizer, config.cmvn.build(feat_dim=featurizer.feat_dim), spec_augment, encoder, decoders)
-
-
-def ctc_name(config: AsrTask.Config) -> str:
-    """The name of the objective whose decoder gives frame-wise log-probabilities."""
-    for name, objective in config.objectives.items():
-        if objective.name == "ctc":
-            return name
-    raise ValueError(f"objectives: expected one of kind ctc for this search, got {', '.join(config.objectives)}")
 
 
 def get_tokenizer(config: AsrTask.Config) -> Tokenizer:

@@ -14,7 +14,7 @@ from speechkit.data.audio import read_audio, resample
 from speechkit.decode.base import Hypothesis
 from speechkit.decode.words import Word, words
 from speechkit.models.asr import AsrModel
-from speechkit.tasks.asr import AsrTask, build_model, ctc_name
+from speechkit.tasks.asr import AsrTask, build_model
 from speechkit.tasks.base import check_model_dir, load_config
 from speechkit.text.tokenizer import Tokenizer
 from speechkit.train.checkpoint import load_weights, read_metadata
@@ -65,7 +65,6 @@ class Recognizer:
     ) -> None:
         self.config, self.tokenizer, self.model, self.device = config, tokenizer, model.eval(), device
         self.search = config.search.build(blank_id=tokenizer.blank_id)
-        self.decoder = model.decoders[ctc_name(config)]
         self.sampling_rate = config.featurizer.sampling_rate
         self.normalizer = config.normalizer.build()
         self.max_seconds = min(max(max_seconds, MIN_SEGMENT_SECONDS), MAX_SEGMENT_SECONDS)
@@ -132,7 +131,7 @@ class Recognizer:
     def search_batch(self, inputs: torch.Tensor, lens: torch.Tensor, is_features: bool) -> list[list[Hypothesis]]:
         """N-best lists of a padded batch of waveforms (B, L) or features (B, T, F)."""
         encoder_out, out_lens = self.model(inputs.to(self.device), lens.to(self.device), is_features)
-        return self.search(self.decoder(encoder_out), out_lens)
+        return self.search.decode(self.model.decoders, encoder_out, out_lens)
 
     def words(self, hypothesis: Hypothesis, start: float, end: float) -> list[Word]:
         """The words of a hypothesis about the stretch from ``start`` to ``end`` (seconds) of a recording."""

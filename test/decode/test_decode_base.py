@@ -1,4 +1,4 @@
-"""What every registered search must do; a new one is tested by being there."""
+"""What every registered search over frames must do; a new one is tested by being there."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import pytest
 import torch
 
 import speechkit.decode  # noqa: F401 - registers them
-from speechkit.decode.base import Search
+from speechkit.decode.base import FrameSearch, Search
+from speechkit.models.decoder.linear import Linear
 
 V = 5
 LENS = torch.tensor([17, 11, 0])
 
-every_search = pytest.mark.parametrize("name", sorted(Search.registry))
+every_search = pytest.mark.parametrize("name", sorted(n for n, c in Search.registry.items() if issubclass(c, FrameSearch)))
 
 
 def build(name):
@@ -93,3 +94,28 @@ def test_what_are_no_log_probabilities_is_an_error_that_names_the_utterance(name
     log_probs[1, 3] = -math.inf
     with pytest.raises(ValueError, match="utterance 1 of the batch"):
         build(name)(log_probs, LENS)
+
+
+@every_search
+def test_a_search_reads_the_decoder_that_scores_frames_or_the_one_that_it_is_told(name):
+    torch.manual_seed(4)
+    decoders = {"attention": torch.nn.Identity(), "ctc": linear(), "other": linear()}
+    encoder_out = torch.randn(3, 17, 8)
+    search = build(name)
+    assert search.decode(decoders, encoder_out, LENS) == search(decoders["ctc"](encoder_out), LENS)
+    told = Search.registry[name].Config(objective="other").build(blank_id=0)
+    assert told.decode(decoders, encoder_out, LENS) == search(decoders["other"](encoder_out), LENS)
+
+
+@every_search
+def test_a_model_without_a_decoder_for_the_search_is_an_error(name):
+    for objective, decoders in ((None, {"attention": torch.nn.Identity()}), ("ctx", {"ctc": linear()})):
+        search = Search.registry[name].Config(objective=objective).build(blank_id=0)
+        with pytest.raises(ValueError, match=r"search.objective: .* got objectives (attention|ctc); choose"):
+            search.decode(decoders, torch.randn(1, 3, 8), torch.tensor([3]))
+
+
+def linear():
+    decoder = Linear.Config(dropout=0.0).build(in_dim=8, vocab_size=V)
+    torch.nn.init.normal_(decoder.out.weight)
+    return decoder.eval()

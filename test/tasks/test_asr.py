@@ -5,7 +5,7 @@ import tiny
 import torch
 
 from speechkit.config import ConfigError
-from speechkit.tasks.asr import AsrTask, ctc_name, get_tokenizer
+from speechkit.tasks.asr import AsrTask, get_tokenizer
 from speechkit.tasks.base import load_config
 
 
@@ -62,10 +62,7 @@ def test_the_tokenizer_is_fitted_once(tmp_path, capsys):
     assert get_tokenizer(config).tokens == first.tokens and capsys.readouterr().err == ""
 
 
-def test_a_config_without_ctc_cannot_be_searched_by_ctc(tmp_path):
-    config = load_config(tiny.write_corpus(tmp_path))
-    assert ctc_name(config) == "ctc"
-    with pytest.raises(ValueError, match="expected one of kind ctc"):
-        ctc_name(config.model_copy(update={"objectives": {}}))
+def test_an_unknown_objective_is_an_error_that_lists_the_known(tmp_path):
+    tiny.write_corpus(tmp_path)
     with pytest.raises(ConfigError, match="no objective is called 'ctcc', did you mean 'ctc'"):
         load_config(tmp_path / "conf.yaml", ["objectives.x.name=ctcc"])

@@ -1,4 +1,4 @@
-"""What every decoder is: encoder output in, scores of tokens out."""
+"""What decoders are: the networks between an encoder and an objective, one per objective."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from speechkit.config import Component, ComponentConfig
 
 
 class Decoder(nn.Module, Component, kind="decoder"):
-    """Maps ``encoder_out`` (B, S, D) to ``log_probs`` (B, S, V).
+    """Turns encodings into what one objective and its searches read; each family says how.
 
     Attributes:
         vocab_size: V, blank included.
@@ -18,6 +18,10 @@ class Decoder(nn.Module, Component, kind="decoder"):
         """What all decoders share: nothing."""
 
     vocab_size: int
+
+
+class FrameDecoder(Decoder):
+    """Maps ``encoder_out`` (B, S, D) to ``log_probs`` (B, S, V): a distribution for each frame by itself."""
 
     def forward(self, encoder_out: Tensor) -> Tensor:
         """Score tokens.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor, nn
 
-from speechkit.models.decoder.base import Decoder
+from speechkit.models.decoder.base import FrameDecoder
 from speechkit.nn.dropout import Dropout
 
 
-class Linear(Decoder, name="linear"):
+class Linear(FrameDecoder, name="linear"):
     """``log_softmax(W dropout(x) + b)`` over the vocabulary, frame by frame."""
 
-    class Config(Decoder.Config):
+    class Config(FrameDecoder.Config):
         """Options of the linear decoder."""
 
         dropout: float = Field(0.1, ge=0, lt=1)
