@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,15 +22,15 @@ class StepReport:
     """What one step did."""
 
     loss: float = 0.0
-    """Weighted sum of all losses, per utterance."""
+    """Weighted sum of all losses, per utterance of the whole step: this rank's share, the ranks' sum is the mean."""
     losses: dict[str, float] = field(default_factory=dict)
-    """Each objective's mean per utterance, unweighted."""
+    """Each objective's part of it, unweighted."""
     grad_norms: dict[str, float] = field(default_factory=dict)
     """Per network, before clipping."""
     skipped: str = ""
     """Why a network was not updated; empty if all were."""
     bad_ids: list[str] = field(default_factory=list)
-    """The utterances to look at when the step was skipped."""
+    """The utterances to look at when the step was skipped, of all ranks."""
 
 
 class Stepper:
@@ -74,7 +75,9 @@ class Stepper:
         before = {name: buffer.clone() for name, buffer in self._buffers().items()}
         report = StepReport()
         while name := self._accumulate(running, batches, count, report):
-            self._update(name, batches, before, report)
+            self._update(name, before, report)
+        if report.skipped:
+            report.bad_ids = _suspects(report.bad_ids, [i for batch in batches for i in batch.ids])
         return report
 
     def _buffers(self) -> dict[tuple[str, str], Tensor]:
@@ -108,7 +111,7 @@ class Stepper:
             if bad.any():
                 report.bad_ids += [batch.ids[i] for i in bad.nonzero().flatten().tolist()]
 
-    def _update(self, name: str, batches: Sequence[Batch], before: dict[tuple[str, str], Tensor], report: StepReport) -> None:
+    def _update(self, name: str, before: dict[tuple[str, str], Tensor], report: StepReport) -> None:
         """Clip and step one network, unless its gradient is not finite: then nothing changes, on any rank."""
         network, optimizer = self.task.networks[name], self.optimizers[name]
         dist.sum_gradients(network.parameters())
@@ -125,6 +128,11 @@ class Stepper:
             for key, buffer in self._buffers().items():  # one NaN would stay in a running mean for good
                 buffer.data.copy_(before[key])  # .data: the graph of a network whose turn comes later may hold it
             report.skipped = f"the gradient norm of {name} is {norm}"
-            report.bad_ids = report.bad_ids or [i for batch in batches for i in batch.ids]
         for each in self.task.networks.values():  # a generator's loss leaves gradients in its critic, too
             each.zero_grad(set_to_none=True)
+
+
+def _suspects(bad_ids: list[str], all_ids: list[str]) -> list[str]:
+    """Over all ranks: the utterances without a finite loss; if the loss is innocent, all of the step."""
+    bad, everyone = (list(dict.fromkeys(itertools.chain(*ids))) for ids in zip(*dist.gather((bad_ids, all_ids))))
+    return bad or everyone

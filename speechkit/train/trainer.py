@@ -22,6 +22,8 @@ from speechkit.train.stepper import Stepper, StepReport
 from speechkit.train.task import Batch, Task
 from speechkit.utils import dist, log, machine
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)  # training stops after the step, with its state saved
+
 
 class TrainerConfig(Config):
     """How long, how fast and how safely to train."""
@@ -105,7 +107,8 @@ class Trainer:
         self.schedule = config.schedule.build(total_steps=self.total_steps)
         self.step, self.epoch, self.position, self.bad_steps = 0, 0, 0, 0  # position: batches of this epoch used
         self.last_metrics: dict[str, float] = {}
-        self.stop_signal: int | None = None
+        self.stop_signal: int | None = None  # what this process was told
+        self.stopping: int | None = None  # what all ranks know that one of them was told
 
     # --- the loop -------------------------------------------------------------------------------------------------
 
@@ -124,9 +127,9 @@ class Trainer:
         self.logger.event("resume" if resumed else "start", self.step, self.epoch, **facts)
         if resumed:
             self.logger.say(f"going on from step {self.step}, epoch {self.epoch + 1}")
-        previous = [(s, signal.signal(s, self._on_signal)) for s in (signal.SIGINT, signal.SIGTERM)]
+        previous = [(s, signal.signal(s, self._on_signal)) for s in SIGNALS]
         try:
-            while not self._finished() and self.stop_signal is None:
+            while not self._finished() and not self._stops():
                 self._run_epoch()
             return self._end()
         finally:
@@ -140,6 +143,12 @@ class Trainer:
         self.stop_signal = number
         self.logger.say("stopping after this step; the state will be saved (Ctrl-C again to stop without saving)")
 
+    def _stops(self) -> bool:
+        """Whether a rank was told to stop; several ranks have to leave at the same step, so they look at what all know."""
+        if dist.world_size() == 1:
+            self.stopping = self.stop_signal
+        return self.stopping is not None
+
     def _finished(self) -> bool:
         """After the last step and what follows an epoch; a position means that the epoch is still to be finished."""
         return self.epoch >= self.config.max_epochs or (self.step >= self.total_steps and self.position == 0)
@@ -149,7 +158,7 @@ class Trainer:
             self.logger.event("end", self.step, self.epoch)
             return True
         self.save_checkpoint()
-        self.logger.event("stop", self.step, self.epoch, signal=signal.Signals(self.stop_signal).name)
+        self.logger.event("stop", self.step, self.epoch, signal=signal.Signals(self.stopping).name)
         self.logger.say(f"saved at step {self.step}; run the same command to go on")
         return False
 
@@ -158,7 +167,7 @@ class Trainer:
             network.train()
         for group, seconds in self._groups():
             self._train_step(group, seconds)
-            if self.stop_signal is not None:
+            if self._stops():
                 return
             if self.config.checkpoint_steps and self.step % self.config.checkpoint_steps == 0:
                 self.save_checkpoint()
@@ -192,11 +201,9 @@ class Trainer:
         report = self.stepper.step(group)
         self.step += 1
         self.position += len(group)
+        stats = self._share(report, group)
         seconds = time.perf_counter() - started + waited
-        for note in self.task.take_notes():
-            self.logger.event("skip", self.step, self.epoch, **note)
         self._check_finite(report)
-        stats = self._batch_stats(group)
         self.logger.event(
             "step", self.step, self.epoch, loss=report.loss, losses=report.losses,
             grad_norm=max(report.grad_norms.values(), default=0.0), lr=rates, **stats, seconds=seconds, waited=waited,
@@ -204,13 +211,20 @@ class Trainer:
         speed = stats["audio_seconds"] / seconds
         self.logger.show_step(self.step, self.epoch, f"loss {report.loss:.3f} {speed:.0f}x real time")
 
-    def _batch_stats(self, group: list[Batch]) -> dict[str, float]:
-        padding = [batch.padding for batch in group]
-        return {
-            "utterances": sum(len(batch) for batch in group),
-            "audio_seconds": round(sum(sum(batch.durations) for batch in group), 3),
-            "padding": round(sum(padding) / len(padding), 4),
-        }
+    def _share(self, report: StepReport, group: list[Batch]) -> dict[str, float]:
+        """Add up over ranks what the log says of a step, in one message that also says who was told to stop."""
+        notes, padding = self.task.take_notes(), [batch.padding for batch in group]
+        told = [self.stop_signal == number for number in SIGNALS]
+        sizes = sum(len(batch) for batch in group), sum(sum(batch.durations) for batch in group)
+        mine = [*told, len(notes), *sizes, sum(padding) / len(padding), report.loss, *report.losses.values()]
+        sums = dist.sums_over_ranks(mine, self.device)
+        self.stopping = next((number for number, count in zip(SIGNALS, sums) if count), None)
+        num_notes, utterances, audio, padding, report.loss, *losses = sums[len(SIGNALS) :]
+        report.losses = dict(zip(report.losses, losses))
+        for note in itertools.chain(*dist.gather(notes)) if num_notes else ():
+            self.logger.event("note", self.step, self.epoch, **note)
+        padding = round(padding / dist.world_size(), 4)
+        return {"utterances": int(utterances), "audio_seconds": round(audio, 3), "padding": padding}
 
     def _set_learning_rates(self) -> float:
         epoch = self.epoch + self.position / max(1, len(self.batches))
@@ -262,15 +276,15 @@ class Trainer:
     # --- state ----------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the next step depends on."""
-        cuda = torch.cuda.get_rng_state_all() if self.device.type == "cuda" else []
+        """Everything that the next step depends on; all ranks have to call it, each draws its own random numbers."""
+        rng = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state() if self.device.type == "cuda" else None}
         return {
             "step": self.step, "epoch": self.epoch, "position": self.position, "bad_steps": self.bad_steps,
             "networks": {name: network.state_dict() for name, network in self.task.networks.items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "emas": {name: ema.state_dict() for name, ema in self.emas.items()},
             "scaler": self.stepper.scaler.state_dict(), "metrics": self.last_metrics,
-            "rng": torch.get_rng_state(), "cuda_rng": cuda, "world_size": dist.world_size(),
+            "rng": dist.gather(rng), "world_size": dist.world_size(),
         }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -288,15 +302,17 @@ class Trainer:
         self.stepper.scaler.load_state_dict(state["scaler"])
         self.step, self.epoch, self.position = state["step"], state["epoch"], state["position"]
         self.bad_steps, self.last_metrics = state["bad_steps"], state["metrics"]
-        torch.set_rng_state(state["rng"])
-        if state["cuda_rng"]:
-            torch.cuda.set_rng_state_all(state["cuda_rng"])
+        rng = state["rng"][dist.rank()]
+        torch.set_rng_state(rng["cpu"])
+        if rng["cuda"] is not None:
+            torch.cuda.set_rng_state(rng["cuda"])
 
     def save_checkpoint(self) -> None:
         """Write ``checkpoints/step-N.pt`` (the main rank), then delete the oldest ones."""
+        state = self.state_dict()
         if dist.is_main():
             folder = self.exp_dir / "checkpoints"
-            checkpoint.save(self.state_dict(), folder / f"step-{self.step}.pt")
+            checkpoint.save(state, folder / f"step-{self.step}.pt")
             checkpoint.keep_newest(folder, ".pt", self.config.keep)
         dist.barrier()
 

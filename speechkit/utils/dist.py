@@ -1,10 +1,11 @@
-"""Data-parallel ranks: what torchrun set up, and the two collectives that the trainer needs. One process needs neither."""
+"""Data-parallel ranks: what torchrun set up, and the collectives that the trainer needs. One process needs none."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -39,11 +40,25 @@ def is_main() -> bool:
 
 def sum_over_ranks(value: float, device: torch.device | str = "cpu") -> float:
     """The sum of ``value`` over all ranks, exact in double precision."""
+    return sums_over_ranks([value], device)[0]
+
+
+def sums_over_ranks(values: Sequence[float], device: torch.device | str = "cpu") -> list[float]:
+    """The sum of each value over all ranks, as one message; every rank gives equally many."""
     if world_size() == 1:
-        return value
-    total = torch.tensor(value, dtype=torch.float64, device=device)
+        return list(values)
+    total = torch.tensor(values, dtype=torch.float64, device=device)
     dist.all_reduce(total)
-    return total.item()
+    return total.tolist()
+
+
+def gather(value: Any) -> list[Any]:
+    """What each rank gave, in the order of ranks. Slow (it pickles): for rare events."""
+    if world_size() == 1:
+        return [value]
+    values = [None] * world_size()
+    dist.all_gather_object(values, value)
+    return values
 
 
 def sum_gradients(parameters: Iterable[Tensor]) -> None:

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -135,9 +136,10 @@ def test_max_steps_ends_inside_an_epoch_and_still_validates(tmp_path):
 
 
 def test_a_run_stopped_at_its_last_step_by_max_steps_is_completed_by_the_next(tmp_path):
-    assert not run(tmp_path, max_steps=7, stop_at=7)[1] and not rows(tmp_path, "valid")
+    assert not run(tmp_path, max_steps=7, stop_at=7)[1] and [row["step"] for row in rows(tmp_path, "valid")] == [5]
     trainer, ended = run(tmp_path, max_steps=7)
-    assert ended and trainer.step == 7 and rows(tmp_path, "valid")[-1]["step"] == 7 and list(weights_of(tmp_path)) == [5, 7]
+    assert ended and trainer.step == 7 and [row["step"] for row in rows(tmp_path, "valid")] == [5, 7]
+    assert list(weights_of(tmp_path)) == [5, 7]
 
 
 def test_a_signal_during_the_last_validation_comes_too_late(tmp_path):
@@ -191,36 +193,84 @@ def test_no_gpu_is_an_error_only_if_asked_for(monkeypatch):
 
 
 SCRIPT = """
-import sys, torch
+import json, os, signal, sys, torch
 from pathlib import Path
 from speechkit.config import validate
 from speechkit.train.trainer import Trainer, TrainerConfig
 from speechkit.utils import dist
 sys.path.insert(0, sys.argv[1])
 from toy import ToyBatches, ToyTask
+options = json.loads(sys.argv[3])
 dist.init_from_env()
 torch.set_num_threads(1)
-task = ToyTask(ToyBatches(count=4, rank=dist.rank(), world=dist.world_size()), dropout=0.0)
+data = ToyBatches(count=4, rank=dist.rank(), world=dist.world_size(), poison=options.get("poison"))
+task = ToyTask(data, dropout=options.get("dropout", 0.0))
 task.networks["model"][1] = torch.nn.Identity()
+if options.get("note") == dist.rank():
+    notes = [{"cuts": ["short"], "reason": "too short"}]
+    task.take_notes = lambda: [notes.pop()] if notes else []
 accumulate = 2 // dist.world_size()
 config = validate(TrainerConfig, {"max_epochs": 2, "accumulate": accumulate, "optimizer": {"lr": 0.1}, "validate_every": 0})
 exp = Path(sys.argv[2]); exp.mkdir(exist_ok=True)
 trainer = Trainer(task, config, exp, torch.device("cpu"))
-trainer.run()
-if dist.is_main():
-    torch.save(task.networks["model"].state_dict(), exp / "end.pt")
+step = trainer._train_step
+def stopping(group, waited):
+    if trainer.step + 1 == options.get("stop_at") and dist.rank() == 1:
+        os.kill(os.getpid(), signal.SIGTERM)
+    step(group, waited)
+trainer._train_step = stopping
+print("ended" if trainer.run() else "stopped")
 """
 
 
+def run_ranks(exp_dir, world=2, **options):
+    """Train in ``world`` processes; returns what each said at its end."""
+    command = [sys.executable, "-c", SCRIPT, str(Path(__file__).parent), str(exp_dir), json.dumps(options)]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    env["WORLD_SIZE"] = str(world)
+    pipes = {"stdout": subprocess.PIPE, "text": True}
+    ranks = [subprocess.Popen(command, env={**env, "RANK": str(rank)}, **pipes) for rank in range(world)]
+    try:
+        said = [rank.communicate(timeout=60)[0].strip() for rank in ranks]
+    finally:
+        for rank in ranks:
+            rank.kill()  # one that waits for the others for ever
+    assert [rank.returncode for rank in ranks] == [0] * world
+    return said
+
+
+def newest(exp_dir):
+    return checkpoint.load(checkpoint.steps(exp_dir / "checkpoints", ".pt")[-1][1])
+
+
 def test_two_ranks_equal_one(tmp_path):
-    here = str(Path(__file__).parent)
-    root = str(Path(__file__).parents[2])
-    env = {**os.environ, "PYTHONPATH": root, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29617"}
-    one = [sys.executable, "-c", SCRIPT, here, str(tmp_path / "one")]
-    subprocess.run(one, check=True, env={**env, "WORLD_SIZE": "1"})
-    two = [sys.executable, "-c", SCRIPT, here, str(tmp_path / "two")]
-    ranks = [subprocess.Popen(two, env={**env, "WORLD_SIZE": "2", "RANK": str(r)}) for r in range(2)]
-    assert [rank.wait(120) for rank in ranks] == [0, 0]
-    a, b = (torch.load(tmp_path / name / "end.pt") for name in ("one", "two"))
+    run_ranks(tmp_path / "one", world=1)
+    run_ranks(tmp_path / "two")
+    a, b = (newest(tmp_path / name)["networks"]["model"] for name in ("one", "two"))
     for name in a:
         torch.testing.assert_close(a[name], b[name], rtol=1e-5, atol=1e-6)
+    one, two = (rows(tmp_path / name, "step") for name in ("one", "two"))
+    for a, b in zip(one, two, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"]) and a["losses"] == pytest.approx(b["losses"])
+        assert [a[key] for key in SUMS] == [b[key] for key in SUMS]
+
+
+SUMS = ("utterances", "audio_seconds", "padding")
+
+
+def test_what_is_wrong_on_another_rank_is_logged_by_its_own_name(tmp_path):
+    on_rank_1 = torch.randperm(4, generator=torch.Generator().manual_seed(0))[1].item()
+    run_ranks(tmp_path, poison=on_rank_1, note=1)
+    assert {tuple(row["cuts"]) for row in rows(tmp_path, "skip")} == {(f"cut-{on_rank_1}-1",)}
+    assert [row["cuts"] for row in rows(tmp_path, "note")] == [["short"]]
+
+
+def test_a_signal_to_one_rank_stops_all_and_resuming_is_exact_on_each(tmp_path):
+    run_ranks(tmp_path / "straight", dropout=0.5)
+    assert run_ranks(tmp_path / "stopped", dropout=0.5, stop_at=3) == ["stopped", "stopped"]
+    assert newest(tmp_path / "stopped")["step"] == 3 and rows(tmp_path / "stopped", "stop")[0]["signal"] == "SIGTERM"
+    assert run_ranks(tmp_path / "stopped", dropout=0.5) == ["ended", "ended"]
+    assert same(*(newest(tmp_path / name) for name in ("straight", "stopped")))
