@@ -64,8 +64,8 @@ def test_an_utterance_whose_transcript_does_not_fit_is_named_and_the_others_trai
     cuts[0].supervisions[0].text = "low " * 400
     write_cuts(cuts, tmp_path / "data" / "train.jsonl.gz")
     train(load_config(conf, FAST), tmp_path / "exp")
-    skips = rows(tmp_path / "exp", "skip")
-    assert [row["cuts"] for row in skips] == [[cuts[0].id]] and "more tokens than ctc" in skips[0]["reason"]
+    notes = rows(tmp_path / "exp", "note")
+    assert [row["cuts"] for row in notes] == [[cuts[0].id]] and "more tokens than ctc" in notes[0]["reason"]
     assert all(row["loss"] > 0 for row in rows(tmp_path / "exp", "step"))
 
 
