@@ -34,7 +34,10 @@ class Batches(Protocol):
 
 
 class Task(Protocol):
-    """Joins data, models and objectives, and says which network each loss updates."""
+    """Joins data, models and objectives, and says which network each loss updates.
+
+    It may have ``metrics``, the names that :meth:`validate` gives, for mistakes in configs to be found before training.
+    """
 
     networks: dict[str, nn.Module]
     weights: dict[str, float]

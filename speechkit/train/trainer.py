@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,6 +68,23 @@ class TrainerConfig(Config):
         for key, least in (("keep", 2), ("accumulate", 1), ("max_epochs", 1), ("average", 1), ("checkpoint_every", 1)):
             if getattr(self, key) < least:
                 raise ValueError(f"{key}: expected at least {least}, got {getattr(self, key)}")
+        if self.average_by != "last" and not self.validate_every:
+            raise ValueError(
+                f"average_by: expected last, for without validation nothing is measured, got {self.average_by!r}; "
+                "set train.validate_every=1 or train.average_by=last"
+            )
+
+
+def prepare_torch(config: TrainerConfig) -> None:
+    """Set up CPU arithmetic; to be called before the first operation, at the very beginning of a program.
+
+    Occupancies near 1e-40 make some losses four times slower on CPU unless they are flushed to zero. The flag belongs
+    to a thread and is inherited by those it starts: threads that are in torch's pool already keep their denormals (so
+    a part of each big tensor would differ), and setting their number again does not replace them.
+    """
+    if config.num_threads:
+        torch.set_num_threads(config.num_threads)
+    torch.set_flush_denormal(True)
 
 
 def pick_device(name: str) -> torch.device:
@@ -94,9 +111,8 @@ class Trainer:
 
     def __init__(self, task: Task, config: TrainerConfig, exp_dir: Path, device: torch.device, seed: int = 0) -> None:
         self.task, self.config, self.exp_dir, self.device = task, config, exp_dir, device
-        if config.num_threads:
-            torch.set_num_threads(config.num_threads)
-        torch.set_flush_denormal(True)  # occupancies near 1e-40 make some losses four times slower on CPU
+        self._check_average_by(getattr(task, "metrics", None))
+        prepare_torch(config)
         torch.manual_seed(seed + dist.rank())
         self.batches = task.batches()
         self.optimizers = {name: config.optimizer.build(network=net) for name, net in task.networks.items()}
@@ -192,6 +208,8 @@ class Trainer:
             self._validate(epoch)
         if validated or self.config.average_by == "last":
             self._save_weights()
+        if validated:
+            self._check_average_by(self.last_metrics, self.save_checkpoint)
         if last or self.epoch % self.config.checkpoint_every == 0:
             self.save_checkpoint()
 
@@ -265,6 +283,13 @@ class Trainer:
         self.logger.event("valid", self.step, epoch, **self.last_metrics, seconds=seconds)
         shown = " ".join(f"{key} {value:.4g}" for key, value in self.last_metrics.items())
         self.logger.say(f"epoch {epoch + 1} step {self.step}: valid {shown}")
+
+    def _check_average_by(self, metrics: Iterable[str] | None, rescue: Callable[[], None] = lambda: None) -> None:
+        """Refuse to go on without the metric that chooses the weights; ``rescue`` saves what there is."""
+        if metrics is not None and self.config.average_by not in ("last", *metrics):
+            rescue()
+            names = ", ".join(sorted(metrics))
+            raise ValueError(f"train.average_by: expected last or one of {names}, got {self.config.average_by!r}")
 
     def _averaged(self) -> contextlib.ExitStack:
         """Inside the block, networks have their moving averages, if there are any."""
@@ -346,7 +371,7 @@ class Trainer:
         paths = [path for _, path in checkpoint.steps(folder, ".safetensors")]
         key = self.config.average_by
         if key not in self.last_metrics:
-            raise ValueError(f"train.average_by: expected last or one of {sorted(self.last_metrics)}, got {key!r}")
+            return  # an error follows, and the weights are kept
         metric = {path: checkpoint.read_metadata(path)["metrics"][key] for path in paths}
         for path in sorted(paths, key=metric.__getitem__)[self.config.average :]:
             path.unlink()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 from speechkit.train.logger import Logger, finite_or_text, flatten
 
@@ -25,6 +26,19 @@ def test_without_a_terminal_progress_is_plain_lines(tmp_path, capsys):
     logger.show_step(10, 0, "loss 1.5")
     logger.close()
     assert "epoch 1 step 10/100 loss 1.5 eta 0:00:0" in capsys.readouterr().err
+
+
+def test_after_a_resume_tensorboard_has_every_step_once(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for first, steps, loss in ((0, range(1, 6), 1.0), (3, range(4, 6), 2.0)):
+        logger = Logger(tmp_path, 5, first_step=first)
+        for step in steps:
+            logger.event("step", step, 0, loss=loss)
+        logger.close()
+        time.sleep(1.1)  # files are ordered by the second of their start
+    scalars = EventAccumulator(str(tmp_path / "tensorboard")).Reload().Scalars("train/loss")
+    assert [(each.step, each.value) for each in scalars] == [(1, 1.0), (2, 1.0), (3, 1.0), (4, 2.0), (5, 2.0)]
 
 
 def test_other_ranks_write_nothing(tmp_path):

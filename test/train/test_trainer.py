@@ -16,7 +16,10 @@ from toy import ToyBatches, ToyTask
 from speechkit.config import validate
 from speechkit.data.loader import BatchLoader
 from speechkit.train import checkpoint
+from speechkit.train.logger import Logger
+from speechkit.train.stepper import StepReport
 from speechkit.train.trainer import Trainer, TrainerConfig, pick_device
+from speechkit.utils import dist
 
 CPU = torch.device("cpu")
 
@@ -94,6 +97,14 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_used(tmp_pat
     assert resumed.step == 15 and len(rows(tmp_path, "step")) == 20  # the third epoch was done again
 
 
+def test_if_all_checkpoints_are_damaged_training_does_not_silently_start_over(tmp_path):
+    run(tmp_path)
+    for _, path in checkpoint.steps(tmp_path / "checkpoints", ".pt"):
+        path.write_bytes(b"half")
+    with pytest.raises(ValueError, match=r"all checkpoints are damaged: step-15.pt, step-10.pt; .*to start over"):
+        run(tmp_path)
+
+
 def test_at_least_two_checkpoints_are_kept(tmp_path):
     run(tmp_path)
     assert [step for step, _ in checkpoint.steps(tmp_path / "checkpoints", ".pt")] == [10, 15]
@@ -128,6 +139,25 @@ def test_averaging_by_a_metric_keeps_the_best(tmp_path):
     valid = {row["step"]: row["loss"] for row in rows(tmp_path, "valid")}
     kept = {step for step, _ in checkpoint.steps(tmp_path / "weights" / "model", ".safetensors")}
     assert kept == set(sorted(valid, key=valid.get)[:2])
+
+
+def test_averaging_by_a_metric_needs_validation():
+    with pytest.raises(ValueError, match="average_by: expected last .*got 'wer'; set train.validate_every"):
+        validate(TrainerConfig, {"average_by": "wer", "validate_every": 0})
+
+
+def test_a_misspelled_metric_fails_before_the_first_step_where_the_task_names_its_metrics(tmp_path):
+    task = ToyTask()
+    task.metrics = ("loss",)
+    with pytest.raises(ValueError, match="train.average_by: expected last or one of loss, got 'los'"):
+        run(tmp_path, task=task, average_by="los")
+    assert not (tmp_path / "train.jsonl").exists()
+
+
+def test_a_misspelled_metric_loses_neither_checkpoint_nor_weights(tmp_path):
+    with pytest.raises(ValueError, match="train.average_by: expected last or one of loss, got 'los'"):
+        run(tmp_path, average_by="los", checkpoint_every=2)
+    assert [step for step, _ in checkpoint.steps(tmp_path / "checkpoints", ".pt")] == list(weights_of(tmp_path)) == [5]
 
 
 def test_max_steps_ends_inside_an_epoch_and_still_validates(tmp_path):
@@ -190,6 +220,43 @@ def test_no_gpu_is_an_error_only_if_asked_for(monkeypatch):
     assert pick_device("auto") == CPU
     with pytest.raises(ValueError, match="train.device=cpu"):
         pick_device("cuda")
+
+
+@pytest.mark.parametrize(("device", "backend"), [("cpu", "gloo"), ("cuda", "nccl")])
+def test_ranks_talk_over_what_they_train_on(monkeypatch, device, backend):
+    chosen = []
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda index: None)
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda backend, **options: chosen.append(backend))
+    dist.init_from_env(torch.device(device))
+    assert chosen == [backend]
+
+
+def test_an_overflow_in_half_precision_is_no_skipped_step_of_the_report(tmp_path):
+    trainer, _ = run(tmp_path, max_epochs=1)
+    trainer.stepper.scaler = torch.amp.GradScaler("cpu", enabled=True, init_scale=4.0)
+    trainer.logger = Logger(tmp_path, 5)
+    for loss in (1.0, float("nan")):
+        trainer._check_finite(StepReport(losses={"square": loss}, skipped="the gradient norm of model is inf", bad_ids=["a"]))
+    trainer.logger.close()
+    [overflow], [skip] = rows(tmp_path, "overflow"), rows(tmp_path, "skip")
+    assert overflow["scale"] == 4.0 and "cuts" not in overflow and skip["cuts"] == ["a"]
+
+
+FLUSHED = """
+import torch
+from speechkit.train.trainer import TrainerConfig, prepare_torch
+prepare_torch(TrainerConfig(num_threads=2))
+tiny = torch.full((1_000_000,), 1e-30) * 1e-10  # enough for a pool of threads
+print(torch.get_num_threads(), tiny.count_nonzero().item())
+"""
+
+
+def test_all_threads_flush_denormals_when_they_are_prepared_first():
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", FLUSHED], env=env, capture_output=True, text=True)
+    assert done.stdout.split() == ["2", "0"], done.stderr
 
 
 SCRIPT = """
