@@ -139,7 +139,7 @@ def _validations(valids: Track) -> Html | None:
 
 
 def _events(log: TrainLog) -> Html | None:
-    """Starts, resumes, skipped steps with their utterances, and the end."""
+    """Starts, resumes, skipped steps and notes with their utterances, overflows of half precision, and the end."""
     if not log.events:
         return None
     shown = (
@@ -165,11 +165,11 @@ def _when(event: dict[str, Any]) -> Html:
 
 
 def _tone(event: dict[str, Any]) -> str:
-    return {"skip": "bad", "stop": "warn", "resume": "warn", "end": "good"}.get(event["event"], "")
+    return {"skip": "bad", "note": "warn", "stop": "warn", "resume": "warn", "end": "good"}.get(event["event"], "")
 
 
 def _what(event: dict[str, Any]) -> Html:
-    """An event in words; for a skipped step, the reason and the ids of its utterances."""
+    """An event in words; for a skipped step or a note, the reason and the ids of its utterances."""
     known = {"event", "step", "epoch", "time", "reason", "cuts", "repeated", "total_steps", "signal"}
     parts = [
         event.get("reason"),

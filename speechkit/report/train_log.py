@@ -65,7 +65,8 @@ class TrainLog:
     steps: Track = field(default_factory=Track)
     valids: Track = field(default_factory=Track)
     events: list[dict[str, Any]] = field(default_factory=list)
-    """All other rows, in order: start, resume, skip, stop, end; a resume has ``repeated``, the steps done twice."""
+    """All other rows, in order: start, resume, skip, overflow, note, stop, end. A resume has ``repeated``, the steps done
+    twice."""
     notes: list[str] = field(default_factory=list)
     """What the reader must know about the file itself."""
     first: dict[str, Any] = field(default_factory=dict)

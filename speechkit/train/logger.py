@@ -35,7 +35,8 @@ class Logger:
 
         drop_half_line(exp_dir / "train.jsonl")
         self.file = open(exp_dir / "train.jsonl", "a", encoding="utf-8", buffering=1)
-        self.board = SummaryWriter(str(exp_dir / "tensorboard"), purge_step=first_step or None)
+        purge_step = first_step + 1 if first_step else None  # the checkpoint's own step is not done again
+        self.board = SummaryWriter(str(exp_dir / "tensorboard"), purge_step=purge_step)
         self.console = Console(stderr=True)
         self.progress = self._progress() if self.console.is_terminal else None
 

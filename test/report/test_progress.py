@@ -102,6 +102,16 @@ def test_the_plots_mark_resumes_and_skips(tmp_path):
     assert page.texts("title")[:2] == ["resumed at step 100", "step 60: the gradient norm of model is nan"]
 
 
+def test_notes_and_overflows_are_events_but_no_skipped_steps():
+    rows = [{"event": "step", "step": i, "loss": 1.0} for i in range(1, 5)]
+    rows += [{"event": "note", "step": 2, "reason": "too long", "cuts": ["a"]}]
+    rows += [{"event": "overflow", "step": 3, "reason": "the norm is inf", "scale": 512.0}]
+    page = Page(training_section(log_from(rows)))
+    assert page.texts("span", class_="tag") == ["note", "overflow"] and not page.texts("title")
+    assert [text for text in page.texts("span", class_="warn")] == ["note"] and page.texts("code") == ["a"]
+    assert "the norm is inf; scale 512.0" in page.texts("div", class_="what")[1]
+
+
 def test_all_utterances_of_a_big_skipped_batch_are_named():
     cuts = [f"cut-{i}" for i in range(40)]
     page = Page(training_section(log_from([{"event": "skip", "step": 7, "reason": "nan", "cuts": cuts}])))

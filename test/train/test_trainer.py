@@ -142,7 +142,7 @@ def test_averaging_by_a_metric_keeps_the_best(tmp_path):
 
 
 def test_averaging_by_a_metric_needs_validation():
-    with pytest.raises(ValueError, match="average_by: expected last .*got 'wer'; set train.validate_every"):
+    with pytest.raises(ValueError, match="average_by: expected last.*got 'wer'; set train.validate_every"):
         validate(TrainerConfig, {"average_by": "wer", "validate_every": 0})
 
 
