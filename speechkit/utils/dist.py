@@ -14,10 +14,14 @@ from torch import Tensor
 COLLECTIVE_TIMEOUT = timedelta(minutes=10)
 
 
-def init_from_env() -> None:
-    """Join the process group that ``torchrun`` describes in the environment; without one, do nothing."""
+def init_from_env(device: torch.device | str = "cuda") -> None:
+    """Join the process group that ``torchrun`` describes in the environment; without one, do nothing.
+
+    Args:
+        device: Where the tensors to be summed are; NCCL, which is for GPUs only, is not used for those of a CPU.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
-        backend = "nccl" if torch.cuda.is_available() else "gloo"
+        backend = "nccl" if torch.device(device).type == "cuda" and torch.cuda.is_available() else "gloo"
         if backend == "nccl":
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         dist.init_process_group(backend, timeout=COLLECTIVE_TIMEOUT)
