@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -260,10 +261,13 @@ class Trainer:
         if not report.skipped:
             self.bad_steps = 0
             return
-        overflow = self.stepper.scaler.is_enabled() and not any(report.losses[k] != report.losses[k] for k in report.losses)
         self.bad_steps += 1
-        self.logger.event("skip", self.step, self.epoch, reason=report.skipped, cuts=report.bad_ids)
-        if not overflow:
+        scaler = self.stepper.scaler
+        if scaler.is_enabled() and not any(math.isnan(loss) for loss in report.losses.values()):
+            # An expected event of half precision, in which no utterance is to blame: the scale was too large.
+            self.logger.event("overflow", self.step, self.epoch, reason=report.skipped, scale=scaler.get_scale())
+        else:
+            self.logger.event("skip", self.step, self.epoch, reason=report.skipped, cuts=report.bad_ids)
             self.logger.say(f"step {self.step} skipped: {report.skipped}; utterances: {', '.join(report.bad_ids[:8])}")
         if self.bad_steps >= self.config.max_bad_steps:
             self.save_checkpoint()
@@ -342,8 +346,14 @@ class Trainer:
         dist.barrier()
 
     def resume(self) -> bool:
-        """Load the newest whole checkpoint, if there is one; a damaged one is named and the one before it is taken."""
-        for _, path in reversed(checkpoint.steps(self.exp_dir / "checkpoints", ".pt")):
+        """Load the newest whole checkpoint, if there is one; a damaged one is named and the one before it is taken.
+
+        Raises:
+            ValueError: All are damaged.
+        """
+        folder = self.exp_dir / "checkpoints"
+        paths = [path for _, path in reversed(checkpoint.steps(folder, ".pt"))]
+        for path in paths:
             try:
                 state = checkpoint.load(path)
             except ValueError as error:
@@ -351,6 +361,11 @@ class Trainer:
                 continue
             self.load_state_dict(state)
             return True
+        if paths:
+            names = ", ".join(path.name for path in paths)
+            raise ValueError(
+                f"{folder}: all checkpoints are damaged: {names}; restore one from a copy, or delete the folder to start over"
+            )
         return False
 
     def _save_weights(self) -> None:
