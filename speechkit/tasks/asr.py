@@ -84,6 +84,8 @@ class AsrTask(Task, name="asr"):
                     "SpecAugment works with both"
                 )
 
+    metrics = ("loss", "wer", "cer")
+
     def __init__(self, config: Config, tokenizer: Tokenizer, device: torch.device) -> None:
         self.config, self.tokenizer, self.device = config, tokenizer, device
         self.normalizer = config.normalizer.build()

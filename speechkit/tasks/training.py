@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import filelock
+import torch
 
 from speechkit import config as configs
 from speechkit.data.cuts import checked_cuts, transcript
@@ -15,7 +16,7 @@ from speechkit.tasks.base import TRAINING_DATA, Task, load_config, read_json, sa
 from speechkit.tasks.manifests import split_paths
 from speechkit.text.tokenizer import Tokenizer
 from speechkit.train import checkpoint
-from speechkit.train.trainer import Trainer, pick_device
+from speechkit.train.trainer import Trainer, pick_device, prepare_torch
 from speechkit.utils import dist, log
 from speechkit.utils.files import atomic_write
 
@@ -30,18 +31,19 @@ def train(config: AsrTask.Config, exp_dir: Path) -> bool:
         ValueError: The folder holds checkpoints of another config (the differing keys are listed), or training cannot
             go on.
     """
-    dist.init_from_env()
+    prepare_torch(config.train)
+    device = pick_device(config.train.device)
+    dist.init_from_env(device)
     held = lock(exp_dir) if dist.is_main() else None
     try:
-        return _train(config, exp_dir)
+        return _train(config, exp_dir, device)
     finally:
         if held is not None:
             held.release()
 
 
-def _train(config: AsrTask.Config, exp_dir: Path) -> bool:
+def _train(config: AsrTask.Config, exp_dir: Path, device: torch.device) -> bool:
     check_same_config(config, exp_dir)
-    device = pick_device(config.train.device)
     resuming = bool(checkpoint.steps(exp_dir / "checkpoints", ".pt"))
     if dist.is_main():
         check_same_data(config, exp_dir, resuming)
@@ -61,7 +63,7 @@ def _train(config: AsrTask.Config, exp_dir: Path) -> bool:
 # Keys that training does not look at, those that change how it runs and not what it computes, and its length.
 MAY_CHANGE = ("search.", "search:", "data.test:", "data.num_workers:", "data.cache_audio:", "train.num_threads:")
 MAY_CHANGE += ("train.device:", "train.keep:", "train.checkpoint_every:", "train.checkpoint_steps:")
-MAY_CHANGE += ("train.max_epochs:", "train.max_steps:")
+MAY_CHANGE += ("train.max_epochs:", "train.max_steps:", "train.average:", "train.average_by:")
 
 
 def check_same_config(config: Task.Config, exp_dir: Path) -> None:
