@@ -101,22 +101,21 @@ again() {
 # A stopped command may still have something to save and to say. So this script waits for it, and tee outlives the signal
 # to pass that on. The command runs in the background, because only the builtin `wait` lets a trap act at once.
 
-command_pid="" witness_pid="" tee_pid=""
+witness_pid="" tee_pid=""
 
-# start_command LOG COMMAND...: set `command_pid` and what on_signal has to know.
+# start_command LOG COMMAND...: afterwards $! is the command. A trap may act between any two of these lines.
 start_command() {
-  local log=$1 command_output
+  local log=$1
   shift
   exec {witness_input}> >(exec cat >/dev/null) && witness_pid=$! # ends with its input, if not by the signal
   exec {command_output}> >(trap '' INT TERM && exec tee "$log") && tee_pid=$!
   (trap - INT && exec "$@") >&"$command_output" 2>&1 <&0 {command_output}>&- {witness_input}>&- &
-  command_pid=$!
-  exec {command_output}>&-
 }
 
 wait_for_command() {
   local status=0
-  wait "$command_pid" || status=$?
+  exec {command_output}>&- # so that tee ends with the command
+  wait "$!" || status=$?
   wait "$tee_pid" || true
   exec {witness_input}>&-
   return "$status"
@@ -129,7 +128,7 @@ on_signal() {
   echo >&2
   if [[ -n $stage_running ]]; then
     sleep 0.2
-    if kill -0 "$witness_pid" 2>/dev/null; then kill -s "$1" "$command_pid" 2>/dev/null || true; fi
+    if kill -0 "$witness_pid" 2>/dev/null; then kill -s "$1" "$!" 2>/dev/null || true; fi
     wait_for_command || true
     echo "interrupted in stage $stage_running; to go on: $(again "$stage_running")" >&2
   fi
