@@ -80,7 +80,7 @@ def test_a_recipe_goes_from_the_corpus_to_the_report(checkout, tmp_path, corpus)
 def test_one_key_selects_the_other_split(checkout, tmp_path):
     corpus_layouts.write_mini_librispeech(tmp_path / "corpora" / "mini_librispeech")
     run(checkout, "mini_librispeech", "--stop-stage", "1", "corpus.split=held_out_speakers")
-    folder = checkout / "egs" / "mini_librispeech" / "asr" / "data" / "split-held_out_speakers"
+    folder = checkout / "egs" / "mini_librispeech" / "asr" / "data" / "mini_librispeech_split-held_out_speakers"
     assert {path.name for path in folder.glob("*.jsonl.gz")} == {"train.jsonl.gz", "dev.jsonl.gz", "test.jsonl.gz"}
 
 
