@@ -113,7 +113,8 @@ def lookup(kind: type[Component], name: Any) -> type[Component]:
         return kind.registry[name]
     near = difflib.get_close_matches(str(name), kind.registry, n=1)
     hint = f", did you mean {near[0]!r}" if near else ""
-    message = f"no {kind.kind} is called {name!r}{hint}; choices: {', '.join(sorted(kind.registry))}; one of your own needs --import FILE.py"
+    choices = ", ".join(sorted(kind.registry))
+    message = f"no {kind.kind} is called {name!r}{hint}; choices: {choices}; one of your own needs --import FILE.py"
     raise PydanticCustomError("unknown_name", "{message}", {"message": message})
 
 

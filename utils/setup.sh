@@ -158,7 +158,7 @@ install_cpu_torch() {
 
 has_nvidia() { [[ -e /proc/driver/nvidia/version || -e /dev/nvidia0 ]] || nvidia-smi -L >/dev/null 2>&1; }
 
-# Without compiling: of all that, a tenth is ever imported; see compile_imports.
+# Without compiling: most of that is never imported; see compile_imports.
 pip_install() {
   local quiet=()
   [[ -t 1 ]] || quiet=(--quiet)

@@ -161,7 +161,7 @@ class AsrTask(Task, name="asr"):
         """Name, once, the cuts whose transcript is longer than their frames allow; they add nothing to the loss."""
         possible = objective.alignable(lens, batch.tokens, batch.token_lens)
         bad = {batch.ids[i] for i in (~possible).nonzero().flatten().tolist()} - self.noted
-        self.any_alignable = self.any_alignable or len(bad) < len(batch)
+        self.any_alignable = self.any_alignable or bool(possible.any())
         if bad:
             self.noted |= bad
             reason = f"the transcript has more tokens than {name} can align with the frames"
