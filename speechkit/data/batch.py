@@ -8,6 +8,27 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+Slot = list[tuple[float, list[int]]]
+"""What may have been said in one stretch of an utterance: log-weights (nats) with token ids."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Targets:
+    """What an objective is to learn about B utterances."""
+
+    tokens: Tensor
+    """(B, U) int64 transcripts, padded with anything."""
+
+    token_lens: Tensor
+    """(B,) int64."""
+
+    alternatives: list[list[Slot]] | None = None
+    """Per utterance its slots in order, each with alternatives, for objectives that learn from uncertain transcripts: an
+    n-best list is one slot of whole sentences, a confusion network has a slot per word."""
+
+    def __len__(self) -> int:
+        return len(self.token_lens)
+
 
 @dataclasses.dataclass(frozen=True)
 class AsrBatch:
@@ -37,8 +58,16 @@ class AsrBatch:
     durations: list[float]
     """Seconds, after speed perturbation."""
 
+    alternatives: list[list[Slot]] | None = None
+    """Uncertain transcripts, where the manifest has them; see :class:`Targets`."""
+
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def targets(self) -> Targets:
+        """The transcripts, as objectives take them."""
+        return Targets(self.tokens, self.token_lens, self.alternatives)
 
     @property
     def padding(self) -> float:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from torch import Tensor, nn
 
 from speechkit.config import Component, ComponentConfig
 from speechkit.models.decoder.base import FrameDecoder
+from speechkit.text.tokenizer import Tokenizer
+from speechkit.text.vocabulary import Vocabulary
+from speechkit.utils.utterances import UtteranceError
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,8 @@ class Hypothesis:
         token_times: For each token its first encoder frame and the one after its last; ordered, not overlapping.
         confidences: For each token the highest probability the network gives it in a frame of its span, in [0, 1].
             It is a posterior of the network, not a calibrated chance of being right: networks are over-confident.
+        words: Where the search found words by a lexicon, these as (word, first, last), spelled by ``tokens[first:last]``;
+            None where the tokenizer knows the words.
     """
 
     tokens: list[int]
@@ -30,6 +36,7 @@ class Hypothesis:
     scores: dict[str, float] = field(default_factory=dict)
     token_times: list[tuple[int, int]] = field(default_factory=list)
     confidences: list[float] = field(default_factory=list)
+    words: list[tuple[str, int, int]] | None = None
 
 
 NBest = list[list[Hypothesis]]
@@ -41,12 +48,25 @@ class Search(Component, kind="search"):
 
     Args:
         config: The options.
-        blank_id: Id of the blank.
+        vocabulary: The token ids.
+        tokenizer: Of the model, for searches whose options hold words.
+        model_dir: Where the model lies, for searches that read its other files; relative paths in the options are looked
+            for here as well.
     """
 
-    def __init__(self, config: ComponentConfig, *, blank_id: int = 0) -> None:
+    def __init__(
+        self,
+        config: ComponentConfig,
+        *,
+        vocabulary: Vocabulary,
+        tokenizer: Tokenizer | None = None,
+        model_dir: Path | None = None,
+    ) -> None:
         self.config = config
-        self.blank_id = blank_id
+        self.vocabulary = vocabulary
+        self.blank_id = vocabulary.blank_id
+        self.tokenizer = tokenizer
+        self.model_dir = model_dir
 
     def decode(self, decoders: Mapping[str, nn.Module], encoder_out: Tensor, encoder_out_lens: Tensor) -> NBest:
         """Search each utterance of a batch.
@@ -99,7 +119,7 @@ class FrameSearch(Search):
             As :meth:`Search.decode`.
 
         Raises:
-            ValueError: the log-probabilities of a frame are not any (NaN, positive, or all of them ``-inf``).
+            UtteranceError: the log-probabilities of a frame are not any (NaN, positive, or all of them ``-inf``).
         """
         return [self.search(utterance) for utterance in _utterances(log_probs, lens)]
 
@@ -114,9 +134,9 @@ def _utterances(log_probs: Tensor, lens: Tensor) -> list[np.ndarray]:
     for index, row in enumerate(rows):
         best = row.max(axis=1, initial=-np.inf)
         if not ((best > -np.inf) & (best <= 1e-3)).all():
-            raise ValueError(
-                f"utterance {index} of the batch: expected log-probabilities with a best token of at most 0 nats in "
-                f"each frame, got best ones from {best.min()} to {best.max()}; apply log_softmax to logits, and look "
-                "for a diverged model where it is nan"
+            raise UtteranceError(
+                index,
+                f"expected log-probabilities with a best token of at most 0 nats in each frame, got best ones from "
+                f"{best.min()} to {best.max()}; apply log_softmax to logits, and look for a diverged model where it is nan",
             )
     return rows

@@ -25,6 +25,18 @@ class Word:
     confidence: float
 
 
+def word_spans(hypothesis: Hypothesis, tokenizer: Tokenizer) -> list[tuple[str, int, int]]:
+    """The words as (word, first, last): ``tokens[first:last]`` spells the word."""
+    return tokenizer.word_spans(hypothesis.tokens) if hypothesis.words is None else hypothesis.words
+
+
+def text(hypothesis: Hypothesis, tokenizer: Tokenizer) -> str:
+    """What was said, as the tokens spell it, or as the words that the search found by a lexicon."""
+    if hypothesis.words is None:
+        return tokenizer.decode(hypothesis.tokens)
+    return " ".join(word for word, _, _ in hypothesis.words)
+
+
 def words(
     hypothesis: Hypothesis, tokenizer: Tokenizer, frame_shift: float, duration: float | None = None
 ) -> list[Word]:
@@ -42,7 +54,7 @@ def words(
     """
     limit = float("inf") if duration is None else duration
     found: list[Word] = []
-    for word, first, last in tokenizer.word_spans(hypothesis.tokens):
+    for word, first, last in word_spans(hypothesis, tokenizer):
         start = min(hypothesis.token_times[first][0] * frame_shift, limit)
         if found:
             start = max(start, found[-1].end)  # where one token spells parts of two words, the first one has its time

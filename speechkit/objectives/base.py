@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -9,19 +11,24 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from speechkit.config import Choice, Component, ComponentConfig
+from speechkit.data.batch import Targets
 from speechkit.models.decoder.base import Decoder
 from speechkit.models.decoder.linear import Linear
+from speechkit.text.vocabulary import Vocabulary
+from speechkit.utils.lens import padding_mask
+from speechkit.utils.utterances import UtteranceError
 
 
-class Objective(Component, kind="objective"):
-    """A loss of ASR. It owns no parameters: the task builds ``config.decoder`` and hands it in.
+class Objective(nn.Module, Component, kind="objective"):
+    """A loss of ASR. It owns no parameters: the task builds ``config.decoder`` and hands it in. Tables that it computes
+    with (a denominator graph ...) are buffers that are not saved, so that they follow the network to its device.
 
-    A subclass implements :meth:`nats`, and :meth:`alignable` where not every utterance can be used.
+    A subclass implements :meth:`nats`; :meth:`alignable` where not every utterance can be used; and, where it needs
+    something from the training transcripts, :meth:`fit` and :meth:`load`.
 
     Args:
         config: The options.
-        vocab_size: V, blank included.
-        blank_id: Id of the blank.
+        vocabulary: The token ids.
     """
 
     class Config(ComponentConfig):
@@ -35,49 +42,73 @@ class Objective(Component, kind="objective"):
         decoder: Choice[Decoder] = Linear.Config()
         """The network from encoder output to scores of tokens."""
 
-    def __init__(self, config: Config, *, vocab_size: int, blank_id: int = 0) -> None:
+    def __init__(self, config: Config, *, vocabulary: Vocabulary) -> None:
+        super().__init__()
         self.config = config
-        self.vocab_size = vocab_size
-        self.blank_id = blank_id
+        self.vocabulary = vocabulary
 
-    def __call__(
-        self, decoder: nn.Module, encoder_out: Tensor, encoder_out_lens: Tensor, tokens: Tensor, token_lens: Tensor
-    ) -> Tensor:
+    def forward(self, decoder: nn.Module, encoder_out: Tensor, encoder_out_lens: Tensor, targets: Targets) -> Tensor:
         """The loss of each utterance.
 
         Args:
             decoder: What ``config.decoder`` built.
             encoder_out: (B, S, D).
             encoder_out_lens: (B,) int64 frames per utterance.
-            tokens: (B, U) int64 transcripts, padded with anything.
-            token_lens: (B,) int64 tokens per utterance.
+            targets: The transcripts.
 
         Returns:
             (B,) losses at least in float32, normalised as the config says; exactly 0, with zero gradients, for an
             utterance that is not :meth:`alignable`.
         """
-        nats = self.nats(decoder, encoder_out, encoder_out_lens, tokens, token_lens)
+        nats = self.nats(decoder, encoder_out, encoder_out_lens, targets)
         if self.config.normalize == "token":
-            return nats / token_lens.clamp(min=1)
+            return nats / targets.token_lens.clamp(min=1)
         if self.config.normalize == "frame":
             return nats / encoder_out_lens.clamp(min=1)
         return nats
 
-    def nats(
-        self, decoder: nn.Module, encoder_out: Tensor, encoder_out_lens: Tensor, tokens: Tensor, token_lens: Tensor
-    ) -> Tensor:
+    def nats(self, decoder: nn.Module, encoder_out: Tensor, encoder_out_lens: Tensor, targets: Targets) -> Tensor:
         """The losses (B,) before normalisation: negative log-likelihoods in nats; arguments as for the call."""
         raise NotImplementedError
 
-    def alignable(self, encoder_out_lens: Tensor, tokens: Tensor, token_lens: Tensor) -> Tensor:
+    def alignable(self, encoder_out_lens: Tensor, targets: Targets) -> Tensor:
         """Which utterances have a transcript that the objective can place in their frames; all of them, here.
 
         Args:
             encoder_out_lens: (B,) int64 frames per utterance.
-            tokens: (B, U) int64 transcripts.
-            token_lens: (B,) int64 tokens per utterance.
+            targets: The transcripts.
 
         Returns:
             (B,) bool; the task names the cuts where it is False, which learn nothing.
         """
-        return torch.ones_like(token_lens, dtype=torch.bool)
+        return torch.ones_like(targets.token_lens, dtype=torch.bool)
+
+    def fit(self, transcripts: Iterable[Sequence[int]], folder: Path) -> None:
+        """Write into ``folder`` what the objective needs to know of the training transcripts; nothing, here.
+
+        Called by one process, before a training that does not resume.
+
+        Args:
+            transcripts: Token ids of each training utterance.
+            folder: ``objectives/<name of the objective>`` in the experiment; made by whoever writes into it.
+        """
+
+    def load(self, folder: Path) -> None:
+        """Read what :meth:`fit` wrote; called on every rank, before the first loss."""
+
+    def check_tokens(self, targets: Targets) -> None:
+        """Refuse transcripts that cannot come from this vocabulary: kernels read memory by these ids, unchecked.
+
+        Raises:
+            UtteranceError: A transcript holds the blank or an id outside of the vocabulary.
+        """
+        tokens, blank = targets.tokens, self.vocabulary.blank_id
+        wrong = (tokens < 0) | (tokens >= self.vocabulary.size) | (tokens == blank)
+        wrong &= ~padding_mask(targets.token_lens, tokens.shape[1])
+        if wrong.any():
+            row, place = wrong.nonzero()[0].tolist()
+            raise UtteranceError(
+                row,
+                f"expected token ids in [0, {self.vocabulary.size}) other than the blank {blank}, got {tokens[row, place]} "
+                f"at place {place}; use the tokenizer of this model",
+            )

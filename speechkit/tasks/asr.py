@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from speechkit.data.loader import BatchLoader
 from speechkit.data.sampler import BucketSampler
 from speechkit.decode.base import Search
 from speechkit.decode.ctc_greedy import CtcGreedySearch
+from speechkit.decode.words import text
 from speechkit.features.base import Featurizer
 from speechkit.features.cmvn import Cmvn, GlobalCmvn
 from speechkit.features.fbank import Fbank
@@ -30,11 +32,13 @@ from speechkit.objectives.base import Objective
 from speechkit.objectives.ctc import CtcObjective
 from speechkit.tasks.base import Task
 from speechkit.tasks.manifests import DataConfig, evaluation_sampler, open_splits, tokenizer_dir, training_sample, transcripts
-from speechkit.text.normalizer import Normalizer, NoNormalizer
+from speechkit.text.normalizer import NoNormalizer, Normalizer
 from speechkit.text.symbols import CharTokenizer
 from speechkit.text.tokenizer import Tokenizer
+from speechkit.text.vocabulary import Vocabulary
 from speechkit.train.task import Losses
 from speechkit.utils import dist, log
+from speechkit.utils.utterances import named
 
 HOPELESS = 20  # utterances, none of which can be aligned, after which training gives up
 CMVN_CUTS = 2000  # utterances that global statistics are estimated on
@@ -89,12 +93,12 @@ class AsrTask(Task, name="asr"):
     def __init__(self, config: Config, tokenizer: Tokenizer, device: torch.device) -> None:
         self.config, self.tokenizer, self.device = config, tokenizer, device
         self.normalizer = config.normalizer.build()
-        self.objectives = build_objectives(config, tokenizer)
+        self.objectives = build_objectives(config, tokenizer).to(device)
         self.weights = {name: objective.weight for name, objective in config.objectives.items()}
         torch.manual_seed(config.seed)  # initial weights are the same on all ranks
-        self.model = build_model(config, tokenizer.vocab_size).to(device)
+        self.model = build_model(config, tokenizer.vocabulary).to(device)
         self.networks: dict[str, nn.Module] = {"model": self.model}
-        self.search = config.valid_search.build(blank_id=tokenizer.blank_id)
+        self.search = config.valid_search.build(vocabulary=tokenizer.vocabulary, tokenizer=tokenizer)
         self.valid_loader: BatchLoader | None = None
         self.notes: list[dict[str, Any]] = []
         self.noted: set[str] = set()
@@ -106,9 +110,15 @@ class AsrTask(Task, name="asr"):
         """The cuts of some splits, lazily."""
         return open_splits(names, self.config)
 
-    def tokenize(self, text: str) -> list[int]:
+    def tokenize(self, transcript: str) -> list[int]:
         """Normalise, then encode."""
-        return self.tokenizer.encode(self.normalizer(text))
+        return self.tokenizer.encode(self.normalizer(transcript))
+
+    def load_objectives(self, folder: Path) -> None:
+        """Read what :func:`fit_objectives` wrote."""
+        for name, objective in self.objectives.items():
+            objective.load(folder / name)
+        self.objectives.to(self.device)
 
     def batches(self) -> BatchLoader:
         """The training batches of this rank, augmented."""
@@ -154,12 +164,13 @@ class AsrTask(Task, name="asr"):
         for name, objective in self.objectives.items():
             self._note_unalignable(name, objective, batch, lens)
             decoder = self.model.decoders[name]
-            losses[name] = objective(decoder, encoder_out, lens, batch.tokens, batch.token_lens)
+            with named(batch.ids):
+                losses[name] = objective(decoder, encoder_out, lens, batch.targets)
         return losses
 
     def _note_unalignable(self, name: str, objective: Objective, batch: AsrBatch, lens: Tensor) -> None:
         """Name, once, the cuts whose transcript is longer than their frames allow; they add nothing to the loss."""
-        possible = objective.alignable(lens, batch.tokens, batch.token_lens)
+        possible = objective.alignable(lens, batch.targets)
         bad = {batch.ids[i] for i in (~possible).nonzero().flatten().tolist()} - self.noted
         self.any_alignable = self.any_alignable or bool(possible.any())
         if bad:
@@ -191,22 +202,30 @@ class AsrTask(Task, name="asr"):
         return {"loss": total / max(1, len(pairs)), **rates}
 
     def _transcribe(self, batch: AsrBatch, encoder_out: Tensor, lens: Tensor) -> list[tuple[str, str, str]]:
-        best = [hypotheses[0].tokens for hypotheses in self.search.decode(self.model.decoders, encoder_out, lens)]
-        return [(i, self.normalizer(ref), self.tokenizer.decode(hyp)) for i, ref, hyp in zip(batch.ids, batch.texts, best)]
+        with named(batch.ids):
+            best = [hypotheses[0] for hypotheses in self.search.decode(self.model.decoders, encoder_out, lens)]
+        return [(i, self.normalizer(ref), text(hyp, self.tokenizer)) for i, ref, hyp in zip(batch.ids, batch.texts, best)]
 
 
-def build_objectives(config: AsrTask.Config, tokenizer: Tokenizer) -> dict[str, Objective]:
-    """The objectives of a config, ready for this tokenizer's tokens."""
-    facts = {"vocab_size": tokenizer.vocab_size, "blank_id": tokenizer.blank_id}
-    return {name: objective.build(**facts) for name, objective in config.objectives.items()}
+def build_objectives(config: AsrTask.Config, tokenizer: Tokenizer) -> nn.ModuleDict:
+    """The objectives of a config, for this tokenizer's tokens; :meth:`Objective.load` is still to be called."""
+    return nn.ModuleDict({name: each.build(vocabulary=tokenizer.vocabulary) for name, each in config.objectives.items()})
 
 
-def build_model(config: AsrTask.Config, vocab_size: int) -> AsrModel:
+def fit_objectives(config: AsrTask.Config, tokenizer: Tokenizer, folder: Path) -> None:
+    """Let each objective write into ``folder/<name>`` what it needs to know of the training transcripts."""
+    normalizer = config.normalizer.build()
+    for name, objective in build_objectives(config, tokenizer).items():
+        sentences = (tokenizer.encode(normalizer(each)) for each in transcripts(open_splits(config.data.train, config)))
+        objective.fit(sentences, folder / name)
+
+
+def build_model(config: AsrTask.Config, vocabulary: Vocabulary) -> AsrModel:
     """The network of a config; what follows from another part (sizes) is computed here."""
     featurizer = config.featurizer.build()
     encoder = config.encoder.build(in_dim=featurizer.feat_dim)
     decoders = {
-        name: objective.decoder.build(in_dim=encoder.out_dim, vocab_size=vocab_size)
+        name: objective.decoder.build(in_dim=encoder.out_dim, vocabulary=vocabulary)
         for name, objective in config.objectives.items()
     }
     spec_augment = SpecAugment(config.spec_augment) if config.spec_augment else None

@@ -47,7 +47,7 @@ def save_config(config: Task.Config, path: Path) -> None:
 
 
 TRAINING_DATA = "training_data.json"
-MODEL_FILES = ("config.yaml", "averaged.safetensors", "tokenizer")
+MODEL_FILES = ("config.yaml", "averaged.safetensors", "tokenizer", "objectives")
 
 
 def write_checksums(model_dir: Path) -> None:

@@ -25,6 +25,7 @@ from speechkit.tasks.recognizer import Recognizer
 from speechkit.train import checkpoint
 from speechkit.utils import machine
 from speechkit.utils.files import atomic_write
+from speechkit.utils.utterances import named
 
 
 def average(exp_dir: Path, network: str = "model") -> list[Path]:
@@ -91,7 +92,8 @@ def _decode_set(exp_dir: Path, name: str, config: AsrTask.Config, recognizer: Re
     cuts = {cut.id: cut for cut in open_splits([name], config)}
     started, rows = time.perf_counter(), {}
     for batch in _batches(cuts.values(), config, recognizer):
-        nbest = recognizer.search_batch(batch.inputs, batch.input_lens, batch.is_features)
+        with named(batch.ids):
+            nbest = recognizer.search_batch(batch.inputs, batch.input_lens, batch.is_features)
         for i, hypotheses in enumerate(nbest):
             rows[batch.ids[i]] = _row(cuts[batch.ids[i]], batch.texts[i], hypotheses, recognizer)
     seconds = time.perf_counter() - started
@@ -114,13 +116,12 @@ def _batches(cuts: Iterable[Any], config: AsrTask.Config, recognizer: Recognizer
 
 def _row(cut: Any, ref: str, hypotheses: Sequence[Hypothesis], recognizer: Recognizer) -> dict[str, Any]:
     found = recognizer.words(hypotheses[0], 0.0, cut.duration)
-    text = recognizer.tokenizer.decode(hypotheses[0].tokens)
-    nbest = [{"text": recognizer.tokenizer.decode(h.tokens), "score": round(h.score, 4)} for h in hypotheses]
+    nbest = [{"text": recognizer.text(h), "score": round(h.score, 4)} for h in hypotheses]
     words = [
         {"word": w.word, "start": round(w.start, 3), "end": round(w.end, 3), "confidence": round(w.confidence, 4)}
         for w in found
     ]
-    row = {"id": cut.id, "ref": recognizer.normalizer(ref), "hyp": text, "duration": cut.duration}
+    row = {"id": cut.id, "ref": recognizer.normalizer(ref), "hyp": nbest[0]["text"], "duration": cut.duration}
     return row | {"audio": _audio(cut), "words": words, "nbest": nbest}
 
 

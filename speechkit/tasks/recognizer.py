@@ -12,7 +12,7 @@ import torch
 
 from speechkit.data.audio import read_audio, resample
 from speechkit.decode.base import Hypothesis
-from speechkit.decode.words import Word, words
+from speechkit.decode.words import Word, text, words
 from speechkit.models.asr import AsrModel
 from speechkit.tasks.asr import AsrTask, build_model
 from speechkit.tasks.base import check_model_dir, load_config
@@ -53,6 +53,7 @@ class Recognizer:
         model: With trained weights, on ``device``.
         device: Where to run.
         max_seconds: Longer recordings are cut into pieces of at most this, in seconds.
+        model_dir: Where the model lies, for searches that read more of its files.
     """
 
     def __init__(
@@ -62,9 +63,10 @@ class Recognizer:
         model: AsrModel,
         device: torch.device,
         max_seconds: float = MAX_SEGMENT_SECONDS,
+        model_dir: Path | None = None,
     ) -> None:
         self.config, self.tokenizer, self.model, self.device = config, tokenizer, model.eval(), device
-        self.search = config.search.build(blank_id=tokenizer.blank_id)
+        self.search = config.search.build(vocabulary=tokenizer.vocabulary, tokenizer=tokenizer, model_dir=model_dir)
         self.sampling_rate = config.featurizer.sampling_rate
         self.normalizer = config.normalizer.build()
         self.max_seconds = min(max(max_seconds, MIN_SEGMENT_SECONDS), MAX_SEGMENT_SECONDS)
@@ -81,11 +83,11 @@ class Recognizer:
         if search is not None:
             config = config.model_copy(update={"search": search})
         tokenizer = Tokenizer.load(model_dir / "tokenizer")
-        model = build_model(config, tokenizer.vocab_size)
+        model = build_model(config, tokenizer.vocabulary)
         model.load_state_dict(load_weights(model_dir / "averaged.safetensors"))
         where = pick_device(device)
         longest = read_metadata(model_dir / "averaged.safetensors")["longest_seconds"]
-        return cls(config, tokenizer, model.to(where), where, longest)
+        return cls(config, tokenizer, model.to(where), where, longest, model_dir)
 
     def transcribe(self, audio: str | Path | bytes | np.ndarray, sampling_rate: int | None = None) -> Transcript:
         """Recognise one recording of any length.
@@ -105,7 +107,7 @@ class Recognizer:
         best = [hypotheses[0] for hypotheses in self._search_all(wav, borders)]
         seconds = [border / self.sampling_rate for border in borders]
         found = [w for each, *span in zip(best, seconds, seconds[1:]) for w in self.words(each, *span)]
-        text = " ".join(filter(None, (self.tokenizer.decode(each.tokens) for each in best)))
+        text = " ".join(filter(None, (self.text(each) for each in best)))
         return Transcript(text, found, len(wav) / self.sampling_rate)
 
     def _read(self, audio: str | Path | bytes | np.ndarray, sampling_rate: int | None) -> np.ndarray:
@@ -132,6 +134,10 @@ class Recognizer:
         """N-best lists of a padded batch of waveforms (B, L) or features (B, T, F)."""
         encoder_out, out_lens = self.model(inputs.to(self.device), lens.to(self.device), is_features)
         return self.search.decode(self.model.decoders, encoder_out, out_lens)
+
+    def text(self, hypothesis: Hypothesis) -> str:
+        """What a hypothesis says."""
+        return text(hypothesis, self.tokenizer)
 
     def words(self, hypothesis: Hypothesis, start: float, end: float) -> list[Word]:
         """The words of a hypothesis about the stretch from ``start`` to ``end`` (seconds) of a recording."""

@@ -11,7 +11,7 @@ import torch
 
 from speechkit import config as configs
 from speechkit.data.cuts import checked_cuts, transcript
-from speechkit.tasks.asr import AsrTask, get_tokenizer
+from speechkit.tasks.asr import AsrTask, fit_objectives, get_tokenizer
 from speechkit.tasks.base import TRAINING_DATA, Task, load_config, read_json, save_config
 from speechkit.tasks.manifests import split_paths
 from speechkit.text.tokenizer import Tokenizer
@@ -49,9 +49,12 @@ def _train(config: AsrTask.Config, exp_dir: Path, device: torch.device) -> bool:
         check_same_data(config, exp_dir, resuming)
         save_config(config, exp_dir / "config.yaml")
         if not resuming:  # a tokenizer fitted again may give its ids to other tokens
-            get_tokenizer(config).save(exp_dir / "tokenizer")
+            tokenizer = get_tokenizer(config)
+            tokenizer.save(exp_dir / "tokenizer")
+            fit_objectives(config, tokenizer, exp_dir / "objectives")
     dist.barrier()
     task = AsrTask(config, Tokenizer.load(exp_dir / "tokenizer"), device)
+    task.load_objectives(exp_dir / "objectives")
     if not resuming:
         task.fit_cmvn()
     if dist.is_main():

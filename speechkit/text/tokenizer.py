@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal
 from speechkit import config as configs
 from speechkit.config import Choice, Component, ComponentConfig
 from speechkit.text.scripts import has_ideograph
+from speechkit.text.vocabulary import Vocabulary
 from speechkit.utils.files import atomic_write
 
 BLANK, UNK, SOS_EOS = "<blank>", "<unk>", "<sos/eos>"
@@ -54,6 +55,11 @@ class Tokenizer(Component, kind="tokenizer"):
         """V: the number of tokens, ``<blank>``, ``<unk>`` and ``<sos/eos>`` included."""
         self._check_trained()
         return len(self.tokens)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What networks, objectives and searches need to know of the tokens."""
+        return Vocabulary(self.vocab_size, self.blank_id)
 
     @property
     def sos_id(self) -> int:

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from speechkit.decode.ctc_greedy import CtcGreedySearch
+from speechkit.text.vocabulary import Vocabulary
 
-SEARCH = CtcGreedySearch.Config().build()
+SEARCH = CtcGreedySearch.Config().build(vocabulary=Vocabulary(7))
 
 
 def test_published_result_of_icefall():
@@ -40,5 +41,5 @@ def test_spans_are_runs_of_frames_and_confidences_the_highest_probability_in_the
 
 def test_another_blank_may_be_given():
     probs = torch.tensor([[0.6, 0.1, 0.3], [0.2, 0.1, 0.7], [0.8, 0.1, 0.1]])
-    (hypothesis,) = CtcGreedySearch.Config().build(blank_id=2)(probs.log().unsqueeze(0), torch.tensor([3]))[0]
+    (hypothesis,) = CtcGreedySearch.Config().build(vocabulary=Vocabulary(7, 2))(probs.log().unsqueeze(0), torch.tensor([3]))[0]
     assert hypothesis.tokens == [0, 0]

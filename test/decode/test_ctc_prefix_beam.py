@@ -10,15 +10,17 @@ import pytest
 import torch
 
 from speechkit.config import ConfigError, validate
+from speechkit.data.batch import Targets
 from speechkit.decode.ctc_greedy import CtcGreedySearch
 from speechkit.decode.ctc_prefix_beam import CtcPrefixBeamSearch
 from speechkit.objectives.ctc import CtcObjective
+from speechkit.text.vocabulary import Vocabulary
 
 
 def search(probs, beam_size=1000, nbest=None, blank_id=0, min_token_prob=0.0):
     """Hypotheses of one utterance given as probabilities (S, V)."""
     config = CtcPrefixBeamSearch.Config(beam_size=beam_size, nbest=nbest or beam_size, min_token_prob=min_token_prob)
-    return config.build(blank_id=blank_id)(probs.log().unsqueeze(0), torch.tensor([len(probs)]))[0]
+    return config.build(vocabulary=Vocabulary(7, blank_id))(probs.log().unsqueeze(0), torch.tensor([len(probs)]))[0]
 
 
 def random_probs(num_frames, vocab_size, seed, scale=1.0):
@@ -87,11 +89,11 @@ def test_a_narrow_beam_equals_the_textbook(seed, num_frames, vocab_size, beam_si
 @pytest.mark.parametrize("seed", range(5))
 def test_no_score_exceeds_the_exact_likelihood(seed):
     probs = random_probs(29, 5, seed)
-    objective = CtcObjective.Config().build(vocab_size=5)
+    objective = CtcObjective.Config().build(vocabulary=Vocabulary(5))
     for hypothesis in search(probs, beam_size=4):
         tokens = torch.tensor([hypothesis.tokens])
         lens, token_lens = torch.tensor([29]), torch.tensor([tokens.shape[1]])
-        exact = -objective(lambda log_probs: log_probs, probs.log().unsqueeze(0), lens, tokens, token_lens).item()
+        exact = -objective(lambda log_probs: log_probs, probs.log().unsqueeze(0), lens, Targets(tokens, token_lens)).item()
         assert hypothesis.score <= exact + 1e-9
 
 
@@ -140,7 +142,7 @@ def test_published_three_best_of_wenet_pruned_and_exact(beam_size, probabilities
 def test_published_result_of_ctcdecode(index, greedy, best):
     # Its own beam of 20 gives "acdc" for the first, which is not the likeliest; enumeration confirms "acb".
     probs = ctcdecode_probs(index)
-    path = CtcGreedySearch.Config().build(blank_id=6)(probs.log().unsqueeze(0), torch.tensor([6]))[0][0]
+    path = CtcGreedySearch.Config().build(vocabulary=Vocabulary(7, 6))(probs.log().unsqueeze(0), torch.tensor([6]))[0][0]
     assert spell(path) == greedy
     found = search(probs, nbest=1, blank_id=6)[0]
     exact = probability_of_all(probs, blank_id=6)
@@ -155,14 +157,14 @@ def test_a_beam_of_one_equals_greedy_where_every_frame_has_a_token_of_three_quar
     probs = random_probs(31, 4, seed) * 0.25
     best = torch.randint(4, (31,), generator=torch.Generator().manual_seed(seed))
     probs += 0.75 * torch.nn.functional.one_hot(best, 4)
-    greedy = CtcGreedySearch.Config().build()(probs.log().unsqueeze(0), torch.tensor([31]))[0][0]
+    greedy = CtcGreedySearch.Config().build(vocabulary=Vocabulary(7))(probs.log().unsqueeze(0), torch.tensor([31]))[0][0]
     found = search(probs, beam_size=1)[0]
     assert found.tokens == greedy.tokens and found.token_times == greedy.token_times
     assert found.score >= greedy.score
 
 
 def test_in_general_a_beam_of_one_is_not_greedy():
-    greedy = CtcGreedySearch.Config().build()(WENET.log().unsqueeze(0), torch.tensor([3]))[0][0]
+    greedy = CtcGreedySearch.Config().build(vocabulary=Vocabulary(7))(WENET.log().unsqueeze(0), torch.tensor([3]))[0][0]
     assert greedy.tokens == [1, 1]
     assert search(WENET, beam_size=1)[0].tokens == [1, 2]
 

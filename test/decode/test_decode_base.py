@@ -10,6 +10,7 @@ import torch
 import speechkit.decode  # noqa: F401 - registers them
 from speechkit.decode.base import FrameSearch, Search
 from speechkit.models.decoder.linear import Linear
+from speechkit.text.vocabulary import Vocabulary
 
 V = 5
 LENS = torch.tensor([17, 11, 0])
@@ -18,7 +19,7 @@ every_search = pytest.mark.parametrize("name", sorted(n for n, c in Search.regis
 
 
 def build(name):
-    return Search.registry[name].Config().build(blank_id=0)
+    return Search.registry[name].Config().build(vocabulary=Vocabulary(7, 0))
 
 
 def batch():
@@ -103,19 +104,19 @@ def test_a_search_reads_the_decoder_that_scores_frames_or_the_one_that_it_is_tol
     encoder_out = torch.randn(3, 17, 8)
     search = build(name)
     assert search.decode(decoders, encoder_out, LENS) == search(decoders["ctc"](encoder_out), LENS)
-    told = Search.registry[name].Config(objective="other").build(blank_id=0)
+    told = Search.registry[name].Config(objective="other").build(vocabulary=Vocabulary(7, 0))
     assert told.decode(decoders, encoder_out, LENS) == search(decoders["other"](encoder_out), LENS)
 
 
 @every_search
 def test_a_model_without_a_decoder_for_the_search_is_an_error(name):
     for objective, decoders in ((None, {"attention": torch.nn.Identity()}), ("ctx", {"ctc": linear()})):
-        search = Search.registry[name].Config(objective=objective).build(blank_id=0)
+        search = Search.registry[name].Config(objective=objective).build(vocabulary=Vocabulary(7, 0))
         with pytest.raises(ValueError, match=r"search.objective: .* got objectives (attention|ctc); choose"):
             search.decode(decoders, torch.randn(1, 3, 8), torch.tensor([3]))
 
 
 def linear():
-    decoder = Linear.Config(dropout=0.0).build(in_dim=8, vocab_size=V)
+    decoder = Linear.Config(dropout=0.0).build(in_dim=8, vocabulary=Vocabulary(V))
     torch.nn.init.normal_(decoder.out.weight)
     return decoder.eval()

@@ -7,6 +7,7 @@ from speechkit.decode.base import Hypothesis
 from speechkit.decode.ctc_prefix_beam import CtcPrefixBeamSearch
 from speechkit.decode.words import Word, words
 from speechkit.text.symbols import CharTokenizer
+from speechkit.text.vocabulary import Vocabulary
 
 TEXT = "go on 你好"
 
@@ -40,7 +41,7 @@ def test_no_tokens_are_no_words(tokenizer):
 def test_times_never_go_back_nor_beyond_the_utterance(tokenizer, seed):
     torch.manual_seed(seed)
     log_probs = (2 * torch.randn(1, 31, tokenizer.vocab_size)).log_softmax(-1)
-    (hypothesis,) = CtcPrefixBeamSearch.Config().build()(log_probs, torch.tensor([31]))[0]
+    (hypothesis,) = CtcPrefixBeamSearch.Config().build(vocabulary=Vocabulary(7))(log_probs, torch.tensor([31]))[0]
     found = words(hypothesis, tokenizer, frame_shift=0.04, duration=1.1)
     times = [time for word in found for time in (word.start, word.end)]
     assert found and times == sorted(times) and 0.0 <= times[0] and times[-1] <= 1.1

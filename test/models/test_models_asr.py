@@ -9,13 +9,14 @@ from speechkit.features.spec_augment import SpecAugment, SpecAugmentConfig
 from speechkit.models.asr import AsrModel
 from speechkit.models.decoder.linear import Linear
 from speechkit.models.encoder.conformer import Conformer
+from speechkit.text.vocabulary import Vocabulary
 
 
 @pytest.fixture
 def model():
     featurizer = Fbank.Config(sampling_rate=8000, num_mel_bins=23, high_freq=0.0).build()
     encoder = Conformer.Config(dim=8, num_layers=1, num_heads=2, ff_dim=12, kernel_size=3).build(in_dim=23)
-    decoder = Linear.Config().build(in_dim=8, vocab_size=5)
+    decoder = Linear.Config().build(in_dim=8, vocabulary=Vocabulary(5))
     cmvn = GlobalCmvn.Config().build(feat_dim=23)
     cmvn.fit([torch.randn(50, 23)])
     return AsrModel(featurizer, cmvn, SpecAugment(SpecAugmentConfig()), encoder, {"ctc": decoder})

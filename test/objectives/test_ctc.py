@@ -9,7 +9,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from speechkit.data.batch import Targets
 from speechkit.objectives.ctc import CtcObjective
+from speechkit.text.vocabulary import Vocabulary
 
 
 def log_softmax(encoder_out):
@@ -19,10 +21,10 @@ def log_softmax(encoder_out):
 
 def ctc(logits, tokens, blank_id=0):
     """Loss (nats) of one utterance."""
-    objective = CtcObjective.Config().build(vocab_size=logits.shape[-1], blank_id=blank_id)
+    objective = CtcObjective.Config().build(vocabulary=Vocabulary(logits.shape[-1], blank_id))
     lens, token_lens = torch.tensor([len(logits)]), torch.tensor([len(tokens)])
     ids = torch.tensor(tokens, dtype=torch.int64).unsqueeze(0)
-    return objective(log_softmax, logits.unsqueeze(0), lens, ids, token_lens)[0]
+    return objective(log_softmax, logits.unsqueeze(0), lens, Targets(ids, token_lens))[0]
 
 
 def spelled(path, blank_id=0):
@@ -79,7 +81,7 @@ def test_an_empty_transcript_costs_a_blank_in_every_frame():
 def test_a_long_batch_equals_torch():
     logits, lens = torch.randn(3, 67, 11), torch.tensor([67, 41, 59])
     tokens, token_lens = torch.randint(1, 11, (3, 13)), torch.tensor([13, 7, 0])
-    loss = CtcObjective.Config().build(vocab_size=11)(log_softmax, logits, lens, tokens, token_lens)
+    loss = CtcObjective.Config().build(vocabulary=Vocabulary(11))(log_softmax, logits, lens, Targets(tokens, token_lens))
     for b in range(3):
         log_probs = logits[b, : lens[b]].double().log_softmax(-1)
         single = F.ctc_loss(log_probs, tokens[b, : token_lens[b]], lens[b], token_lens[b], reduction="none")
@@ -87,8 +89,8 @@ def test_a_long_batch_equals_torch():
 
 
 def test_log_probs_in_half_precision_are_summed_in_float32():
-    objective, logits = CtcObjective.Config().build(vocab_size=5), torch.randn(1, 67, 5)
-    facts = torch.tensor([67]), torch.tensor([[1, 1, 4]]), torch.tensor([3])
+    objective, logits = CtcObjective.Config().build(vocabulary=Vocabulary(5)), torch.randn(1, 67, 5)
+    facts = torch.tensor([67]), Targets(torch.tensor([[1, 1, 4]]), torch.tensor([3]))
     half = objective(lambda x: x.log_softmax(-1).bfloat16(), logits, *facts)
     assert half.dtype == torch.float32
     rounded = objective(lambda x: x.log_softmax(-1).bfloat16().double(), logits, *facts)
@@ -156,22 +158,22 @@ def test_published_loss_of_five_paths():
 @pytest.mark.parametrize("num_frames", range(6))
 @pytest.mark.parametrize("tokens", [[], [1], [1, 1], [1, 2, 1], [2, 2, 2]])
 def test_alignable_means_that_a_path_exists(num_frames, tokens):
-    objective = CtcObjective.Config().build(vocab_size=3)
+    objective = CtcObjective.Config().build(vocabulary=Vocabulary(3))
     ids = torch.tensor([[*tokens, 2, 2]])  # padding that would be repeats if it were read
-    found = objective.alignable(torch.tensor([num_frames]), ids, torch.tensor([len(tokens)]))
+    found = objective.alignable(torch.tensor([num_frames]), Targets(ids, torch.tensor([len(tokens)])))
     assert found.tolist() == [bool(paths_of(tokens, num_frames, 3))]
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_random_batches_with_impossible_utterances_stay_finite_and_equal_the_possible_ones_alone(seed):
     generator = torch.Generator().manual_seed(seed)
-    objective = CtcObjective.Config().build(vocab_size=4)
+    objective = CtcObjective.Config().build(vocabulary=Vocabulary(4))
     logits = torch.randn(7, 9, 4, generator=generator).requires_grad_()
     lens = torch.randint(0, 10, (7,), generator=generator)
     tokens = torch.randint(1, 4, (7, 8), generator=generator)
     token_lens = torch.randint(0, 9, (7,), generator=generator)
-    alignable = objective.alignable(lens, tokens, token_lens)
-    loss = objective(log_softmax, logits, lens, tokens, token_lens)
+    alignable = objective.alignable(lens, Targets(tokens, token_lens))
+    loss = objective(log_softmax, logits, lens, Targets(tokens, token_lens))
     (grad,) = torch.autograd.grad(loss.sum(), logits)
     assert loss.isfinite().all() and grad.isfinite().all()
     assert loss[~alignable].eq(0).all() and grad[~alignable].eq(0).all()
@@ -192,7 +194,7 @@ def test_a_network_that_gives_nan_is_not_hidden():
 
 @pytest.mark.parametrize("wrong", [0, 5, -1])
 def test_a_token_outside_the_vocabulary_is_named_before_the_kernel_reads_by_it(wrong):
-    objective = CtcObjective.Config().build(vocab_size=5)
+    objective = CtcObjective.Config().build(vocabulary=Vocabulary(5))
     tokens = torch.tensor([[1, 2, 3], [1, wrong, 0]])
     with pytest.raises(ValueError, match=rf"utterance 1 .* got {wrong} at place 1; use the tokenizer"):
-        objective(log_softmax, torch.randn(2, 7, 5), torch.tensor([7, 7]), tokens, torch.tensor([3, 2]))
+        objective(log_softmax, torch.randn(2, 7, 5), torch.tensor([7, 7]), Targets(tokens, torch.tensor([3, 2])))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import pytest
 import torch
-from torch import nn
 
 import speechkit.objectives  # noqa: F401 - registers them
 from speechkit.config import ConfigError, validate
+from speechkit.data.batch import Targets
 from speechkit.objectives.base import Objective
+from speechkit.text.vocabulary import Vocabulary
 
 B, S, D, V, U = 3, 13, 7, 5, 4
 LENS = torch.tensor([13, 8, 11])
@@ -17,56 +21,53 @@ TOKEN_LENS = torch.tensor([4, 2, 3])
 every_objective = pytest.mark.parametrize("name", sorted(Objective.registry))
 
 
-class Projection(nn.Module):
-    """The linear decoder, but in double precision where its input is (that one always gives float32)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.out = nn.Linear(D, V)
-
-    def forward(self, encoder_out):
-        logits = self.out(encoder_out)
-        return logits.log_softmax(-1, dtype=torch.promote_types(logits.dtype, torch.float32))
-
-
 def build(name, **options):
     """The objective and its decoder, in double precision and without dropout."""
     torch.manual_seed(0)
     config = Objective.registry[name].Config(**options)
-    is_linear = config.decoder.name == "linear"
-    decoder = Projection() if is_linear else config.decoder.build(in_dim=D, vocab_size=V).eval()
-    return config.build(vocab_size=V, blank_id=0), decoder.double()
+    decoder = config.decoder.build(in_dim=D, vocabulary=Vocabulary(V)).eval()
+    return fitted(config.build(vocabulary=Vocabulary(V))), decoder.double()
+
+
+def fitted(objective):
+    """The objective with what it would know of training transcripts."""
+    generator = torch.Generator().manual_seed(0)
+    transcripts = [torch.randint(1, V - 1, (length,), generator=generator).tolist() for length in (1, 2, 3, 4, 5, 6) * 4]
+    with tempfile.TemporaryDirectory() as folder:
+        objective.fit(transcripts, Path(folder))
+        objective.load(Path(folder))
+    return objective.double()
 
 
 def batch():
     torch.manual_seed(1)
     encoder_out = torch.randn(B, S, D, dtype=torch.float64, requires_grad=True)
-    return encoder_out, LENS, torch.randint(1, V, (B, U)), TOKEN_LENS
+    return encoder_out, LENS, Targets(torch.randint(1, V - 1, (B, U)), TOKEN_LENS)
 
 
 @every_objective
 def test_a_loss_is_one_number_per_utterance_and_depends_on_its_own_frames_and_tokens_only(name):
     objective, decoder = build(name)
-    encoder_out, lens, tokens, token_lens = batch()
-    together = objective(decoder, encoder_out, lens, tokens, token_lens)
+    encoder_out, lens, targets = batch()
+    together = objective(decoder, encoder_out, lens, targets)
     assert together.shape == (B,) and together.isfinite().all()
     for b in range(B):
         s, u = LENS[b : b + 1], TOKEN_LENS[b : b + 1]
-        alone = objective(decoder, encoder_out[b : b + 1, :s], s, tokens[b : b + 1, :u], u)
+        alone = objective(decoder, encoder_out[b : b + 1, :s], s, Targets(targets.tokens[b : b + 1, :u], u))
         torch.testing.assert_close(alone, together[b : b + 1])
 
 
 @every_objective
 def test_padding_of_any_value_changes_neither_loss_nor_gradient_and_gets_no_gradient(name):
     objective, decoder = build(name)
-    encoder_out, lens, tokens, token_lens = batch()
-    loss = objective(decoder, encoder_out, lens, tokens, token_lens)
+    encoder_out, lens, targets = batch()
+    loss = objective(decoder, encoder_out, lens, targets)
     (grad,) = torch.autograd.grad(loss.sum(), encoder_out)
-    noisy, noisy_tokens = encoder_out.detach().clone(), tokens.clone()
+    noisy, noisy_tokens = encoder_out.detach().clone(), targets.tokens.clone()
     for b in range(B):
         noisy[b, LENS[b] :], noisy_tokens[b, TOKEN_LENS[b] :] = 100.0, 77
     noisy.requires_grad_()
-    noisy_loss = objective(decoder, noisy, lens, noisy_tokens, token_lens)
+    noisy_loss = objective(decoder, noisy, lens, Targets(noisy_tokens, TOKEN_LENS))
     (noisy_grad,) = torch.autograd.grad(noisy_loss.sum(), noisy)
     torch.testing.assert_close(noisy_loss, loss)
     torch.testing.assert_close(noisy_grad, grad)
@@ -83,7 +84,7 @@ def test_gradients_are_right_in_double_precision(name):
 @every_objective
 def test_gradients_reach_every_parameter_of_the_decoder_that_the_config_names(name):
     objective, _ = build(name)
-    decoder = objective.config.decoder.build(in_dim=D, vocab_size=V)
+    decoder = objective.config.decoder.build(in_dim=D, vocabulary=Vocabulary(V))
     encoder_out, *rest = batch()
     objective(decoder, encoder_out.float(), *rest).sum().backward()
     for parameter in decoder.parameters():
@@ -93,14 +94,14 @@ def test_gradients_reach_every_parameter_of_the_decoder_that_the_config_names(na
 @every_objective
 def test_an_utterance_that_cannot_be_aligned_adds_nothing_and_leaves_the_others_alone(name):
     objective, decoder = build(name)
-    encoder_out, lens, tokens, token_lens = batch()
-    (grad,) = torch.autograd.grad(objective(decoder, encoder_out, lens, tokens, token_lens)[[0, 2]].sum(), encoder_out)
+    encoder_out, lens, targets = batch()
+    (grad,) = torch.autograd.grad(objective(decoder, encoder_out, lens, targets)[[0, 2]].sum(), encoder_out)
     short = torch.tensor([13, 1, 11])
-    alignable = objective.alignable(short, tokens, token_lens)
+    alignable = objective.alignable(short, targets)
     if alignable.all():
         return  # as for objectives without a monotonic alignment
     assert alignable.tolist() == [True, False, True]
-    loss = objective(decoder, encoder_out, short, tokens, token_lens)
+    loss = objective(decoder, encoder_out, short, targets)
     assert loss[1] == 0
     (short_grad,) = torch.autograd.grad(loss.sum(), encoder_out)
     assert short_grad[1].eq(0).all()
@@ -109,11 +110,11 @@ def test_an_utterance_that_cannot_be_aligned_adds_nothing_and_leaves_the_others_
 
 @every_objective
 def test_normalisation_divides_each_loss_by_its_own_length(name):
-    encoder_out, lens, tokens, token_lens = batch()
+    encoder_out, lens, targets = batch()
     loss = {}
     for normalize in ("utterance", "token", "frame"):
         objective, decoder = build(name, normalize=normalize)
-        loss[normalize] = objective(decoder, encoder_out, lens, tokens, token_lens)
+        loss[normalize] = objective(decoder, encoder_out, lens, targets)
     torch.testing.assert_close(loss["token"] * TOKEN_LENS, loss["utterance"])
     torch.testing.assert_close(loss["frame"] * LENS, loss["utterance"])
 
@@ -122,8 +123,9 @@ def test_normalisation_divides_each_loss_by_its_own_length(name):
 @pytest.mark.parametrize("normalize", ["token", "frame"])
 def test_an_empty_transcript_and_an_empty_utterance_give_finite_losses(name, normalize):
     objective, decoder = build(name, normalize=normalize)
-    encoder_out, _, tokens, _ = batch()
-    loss = objective(decoder, encoder_out, torch.tensor([13, 0, 0]), tokens, torch.tensor([0, 0, 2]))
+    encoder_out, _, targets = batch()
+    targets = Targets(targets.tokens, torch.tensor([0, 0, 2]))
+    loss = objective(decoder, encoder_out, torch.tensor([13, 0, 0]), targets)
     (grad,) = torch.autograd.grad(loss.sum(), encoder_out)
     assert loss.isfinite().all() and grad.isfinite().all()
 

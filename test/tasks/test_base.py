@@ -8,6 +8,7 @@ import tiny
 from speechkit.config import ConfigError
 from speechkit.tasks.asr import build_model
 from speechkit.tasks.base import load_config, save_config
+from speechkit.text.vocabulary import Vocabulary
 
 EGS = sorted((Path(__file__).parents[2] / "egs").glob("*/*/conf/*.yaml"))
 
@@ -17,7 +18,7 @@ def test_every_recipes_config_loads_builds_and_round_trips(path, tmp_path):
     config = load_config(path)
     save_config(config, tmp_path / "config.yaml")
     assert load_config(tmp_path / "config.yaml") == config
-    assert build_model(load_config(path, ["encoder.dim=16"]), vocab_size=7).encoder.out_dim == 16
+    assert build_model(load_config(path, ["encoder.dim=16"]), vocabulary=Vocabulary(7)).encoder.out_dim == 16
 
 
 def test_the_recipes_are_there():

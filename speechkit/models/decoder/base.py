@@ -5,19 +5,22 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from speechkit.config import Component, ComponentConfig
+from speechkit.text.vocabulary import Vocabulary
 
 
 class Decoder(nn.Module, Component, kind="decoder"):
     """Turns encodings into what one objective and its searches read; each family says how.
 
+    Built as ``config.build(in_dim=..., vocabulary=...)`` with the encoder's width and the token ids.
+
     Attributes:
-        vocab_size: V, blank included.
+        vocabulary: The token ids; scores have one column for each of its ``size``.
     """
 
     class Config(ComponentConfig):
         """What all decoders share: nothing."""
 
-    vocab_size: int
+    vocabulary: Vocabulary
 
 
 class FrameDecoder(Decoder):

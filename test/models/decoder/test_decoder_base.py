@@ -7,13 +7,14 @@ import torch
 
 import speechkit.models.decoder  # noqa: F401
 from speechkit.models.decoder.base import Decoder, FrameDecoder
+from speechkit.text.vocabulary import Vocabulary
 
 every_decoder = pytest.mark.parametrize("name", [n for n, c in Decoder.registry.items() if issubclass(c, FrameDecoder)])
 
 
 def build(name: str) -> Decoder:
     torch.manual_seed(0)
-    return Decoder.registry[name].Config().build(in_dim=8, vocab_size=5)
+    return Decoder.registry[name].Config().build(in_dim=8, vocabulary=Vocabulary(5))
 
 
 @every_decoder
@@ -36,7 +37,7 @@ def test_the_gradient_reaches_every_parameter(name):
 def test_the_state_makes_a_round_trip(name):
     first = build(name).eval()
     torch.manual_seed(1)
-    second = type(first)(first.Config(), in_dim=8, vocab_size=5).eval()
+    second = type(first)(first.Config(), in_dim=8, vocabulary=Vocabulary(5)).eval()
     second.load_state_dict(first.state_dict())
     x = torch.randn(2, 7, 8)
-    assert torch.equal(first(x), second(x)) and first.vocab_size == 5
+    assert torch.equal(first(x), second(x)) and first.vocabulary.size == 5
