@@ -205,12 +205,18 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
 
 
 def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
-    """Turn ``["encoder.dim=64", "train.epochs=3"]`` into a nested mapping; values are YAML."""
+    """Turn ``["encoder.dim=64", "train.epochs=3"]`` into a nested mapping; values are YAML.
+
+    An override may also be a ``.yaml`` file of keys to change; what comes later wins.
+    """
     tree: dict[str, Any] = {}
     for override in overrides:
         key, equals, text = override.partition("=")
+        if not equals and override.endswith(".yaml"):
+            tree = merge(tree, read_yaml(Path(override)))
+            continue
         if not equals or not key or any(not part for part in key.split(".")):
-            raise ConfigError(f"{override!r}: expected an override like key.sub=value")
+            raise ConfigError(f"{override!r}: expected an override like key.sub=value, or a .yaml file of them")
         *parents, leaf = key.split(".")
         node = tree
         for parent in parents:

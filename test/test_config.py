@@ -150,6 +150,15 @@ def test_null_takes_a_named_choice_out(tmp_path):
     assert configs.load(Zoo, tmp_path / "saved.yaml") == zoo
 
 
+def test_a_file_among_the_overrides_changes_its_keys_and_what_comes_later_wins(tmp_path):
+    layer = tmp_path / "layer.yaml"
+    layer.write_text("pet: {name: dog, legs: 7}\ntext: layer")
+    zoo = load(tmp_path, "pet: fish\ntext: file", "text=before", str(layer), "pet.speed=0.25")
+    assert zoo.pet == Dog.Config(legs=7, speed=0.25) and zoo.text == "layer"
+    with pytest.raises(ConfigError, match="absent.yaml"):
+        load(tmp_path, "{}", "absent.yaml")
+
+
 @pytest.mark.parametrize("override", ["pet", "=3", "a..b=1", ".a=1"])
 def test_a_malformed_override_is_an_error(tmp_path, override):
     with pytest.raises(ConfigError, match="expected an override like key.sub=value"):

@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Download or find the corpus, prepare it, write one manifest per split."""
-    overrides = [arg for arg in args.overrides if "=" in arg]
-    folders = [arg for arg in args.overrides if "=" not in arg]
+    overrides = [arg for arg in args.overrides if "=" in arg or arg.endswith(".yaml")]
+    folders = [arg for arg in args.overrides if arg not in overrides]
     config, root = _corpus_config(args, overrides)
     corpus = config.build()
     if len(folders) > 1:

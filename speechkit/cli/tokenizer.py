@@ -13,7 +13,7 @@ HELP = "fit the tokenizer on the training transcripts"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's arguments."""
     parser.add_argument("config", help="experiment config (.yaml)")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes to the config")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes to the config, or .yaml files of them")
 
 
 def run(args: argparse.Namespace) -> None:

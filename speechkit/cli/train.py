@@ -15,7 +15,7 @@ HELP = "train a model, or go on training it"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's arguments."""
     parser.add_argument("config", help="experiment config (.yaml)")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes to the config")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes to the config, or .yaml files of them")
     parser.add_argument(
         "--fail-if-stopped",
         action="store_true",

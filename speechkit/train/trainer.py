@@ -140,7 +140,9 @@ class Trainer:
         """
         resumed = self.resume()
         self.logger = Logger(self.exp_dir, self.total_steps, self.step, enabled=dist.is_main())
-        facts = {"total_steps": self.total_steps, "machine": machine.describe(), "command": machine.command()}
+        parameters = sum(p.numel() for network in self.task.networks.values() for p in network.parameters())
+        facts = {"total_steps": self.total_steps, "parameters": parameters}
+        facts |= {"machine": machine.describe(), "command": machine.command()}
         self.logger.event("resume" if resumed else "start", self.step, self.epoch, **facts)
         if resumed:
             self.logger.say(f"going on from step {self.step}, epoch {self.epoch + 1}")
@@ -171,11 +173,12 @@ class Trainer:
         return self.epoch >= self.config.max_epochs or (self.step >= self.total_steps and self.position == 0)
 
     def _end(self) -> bool:
+        memory = round(machine.peak_memory(), 3)
         if self._finished():
-            self.logger.event("end", self.step, self.epoch)
+            self.logger.event("end", self.step, self.epoch, peak_memory=memory)
             return True
         self.save_checkpoint()
-        self.logger.event("stop", self.step, self.epoch, signal=signal.Signals(self.stopping).name)
+        self.logger.event("stop", self.step, self.epoch, signal=signal.Signals(self.stopping).name, peak_memory=memory)
         self.logger.say(f"saved at step {self.step}; run the same command to go on")
         return False
 

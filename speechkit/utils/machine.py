@@ -29,6 +29,18 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
+def peak_memory() -> float:
+    """GiB that this process has held at most so far: on the GPU where there is one, else in main memory."""
+    import torch
+
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated() / 2**30
+    import resource  # not on Windows
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+
+
 def command() -> str:
     """The command line of this process, as one would type it."""
     program = Path(sys.argv[0])

@@ -24,7 +24,7 @@ UTTERANCES = [  # id, reference, hypothesis: 2 substitutions, 1 insertion, 2 del
 
 def write_training(exp_dir: Path, num_steps: int = 170, end: bool = True) -> list[dict[str, Any]]:
     """A ``train.jsonl`` with a validation every 50 steps, a skip at 60 and a resume that repeats steps 101 to 110."""
-    rows: list[dict[str, Any]] = [_event("start", 0, total_steps=num_steps)]
+    rows: list[dict[str, Any]] = [_event("start", 0, total_steps=num_steps, parameters=1_234_567)]
     for step in [*range(1, 111), *range(101, num_steps + 1)]:
         if step == 101 and rows[-1]["step"] == 110:
             rows.append(_event("resume", 100, total_steps=num_steps))
@@ -42,7 +42,7 @@ def write_training(exp_dir: Path, num_steps: int = 170, end: bool = True) -> lis
         rows.append(_event("step", step, **values, **sizes))
         if step % 50 == 0:
             rows.append(_event("valid", step, loss=60.0 / step + 1.5, wer=900.0 / step, cer=450.0 / step, seconds=2.0))
-    rows += [_event("end", num_steps)] if end else []
+    rows += [_event("end", num_steps, peak_memory=1.25)] if end else []
     exp_dir.mkdir(parents=True, exist_ok=True)
     (exp_dir / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return rows

@@ -21,3 +21,9 @@ def test_a_command_started_as_a_module_is_written_as_one_would_type_it(monkeypat
     assert machine.command() == "speechkit train a.yaml"
     monkeypatch.setattr(sys, "argv", ["other/__main__.py", "a.yaml"])
     assert machine.command() == "__main__.py a.yaml"
+
+
+def test_the_peak_of_memory_grows_with_what_is_held():
+    before = machine.peak_memory()
+    held = torch.ones(2**28 // 4 + int(before * 2**30) // 4)
+    assert machine.peak_memory() >= before + 0.2 and held.numel()
