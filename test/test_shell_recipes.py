@@ -131,3 +131,24 @@ def test_a_config_with_a_mistake_stops_the_recipe_with_one_line(recipes: Path) -
     ran = bash("egs/yesno/asr/run.sh --conf ../../../conf.yaml", recipes, CALLS="calls", PYTHONPATH=str(ROOT))
     assert ran.returncode == 1
     assert ran.stderr.startswith("error: ../../../conf.yaml:2: not valid YAML") and ran.stderr.count("\n") == 1
+
+
+def test_an_objective_is_laid_over_the_config_in_an_experiment_of_its_own(recipes: Path) -> None:
+    layer = "./egs/conf/asr/objectives/transducer.yaml"
+    calls = speechkit_calls(recipes, "yesno/asr", "--objective", "transducer", "seed=2")
+    assert calls[1] == f"prepare ./conf.yaml {layer} seed=2"
+    assert f"train ./conf.yaml {layer} seed=2 --exp exp/transducer --fail-if-stopped" in calls
+    assert calls[-1] == "report exp/transducer"
+
+
+def test_all_objectives_share_the_manifests_and_end_in_one_table(recipes: Path) -> None:
+    names = sorted(path.stem for path in (recipes / "egs/conf/asr/objectives").glob("*.yaml"))
+    calls = speechkit_calls(recipes, "yesno/asr", "--objective", "all", "--exp", "exp/few/any")
+    assert [call for call in calls if call.startswith("decode")] == [f"decode exp/few/{name}" for name in names]
+    assert sum(call.startswith("prepare") for call in calls) == 2
+    assert calls[-1] == "report " + " ".join(f"exp/few/{name}" for name in names)
+
+
+def test_an_unknown_objective_is_refused_with_a_guess(recipes: Path) -> None:
+    ran = bash(f"egs/yesno/asr/run.sh --conf {shlex.quote(str(recipes / 'conf.yaml'))} --objective transduser", recipes)
+    assert ran.returncode == 2 and "got 'transduser', did you mean transducer?" in ran.stderr

@@ -18,7 +18,9 @@ stage_numbers=(0 1 2 4 5 6)
 stage=0
 stop_stage=6
 force=false
+objective=""
 option_help=(
+  [objective]="a file NAME of egs/conf/asr/objectives (conf/objectives of a recipe goes first) laid over the config, in the experiment NAME beside --exp; all: each of them, and a table"
   [conf]="config of the experiment; key.sub=value changes it"
   [exp]="folder of the experiment"
   [stage]="first stage to run: 0 download, 1 manifests, 2 tokenizer, 4 train, 5 average and decode, 6 score and report"
@@ -29,8 +31,9 @@ search_checked=false
 
 # parse_recipe_options ARGUMENT...: the options of every recipe, those in the array `recipe_options`, and overrides.
 parse_recipe_options() {
-  parse_options conf exp stage stop_stage force "${recipe_options[@]}" -- "$@"
+  parse_options conf exp objective stage stop_stage force "${recipe_options[@]}" -- "$@"
   check_stages
+  check_objective
   if [[ -n ${SPEECHKIT_COMMAND-} ]]; then "$repository/run.sh" setup; fi # called by run.sh
   local venv=${SPEECHKIT_VENV:-$repository/.venv}
   if [[ -d $venv/bin ]]; then PATH=$(cd "$venv/bin" && pwd):$PATH; fi
@@ -50,8 +53,42 @@ check_stages() {
 --stage $stage --stop-stage $stop_stage"
 }
 
-# asr_stages: from nothing to a scored recogniser in $exp, as $conf and `overrides` say.
+# Layers of objectives: those that recipes share, and before them what a recipe has of its own in conf/objectives.
+objective_layers() { basename -s .yaml "$repository"/egs/conf/asr/objectives/*.yaml; }
+
+objective_layer() {
+  local own=conf/objectives/$1.yaml
+  if [[ -f $own ]]; then echo "$own"; else echo "$repository/egs/conf/asr/objectives/$1.yaml"; fi
+}
+
+check_objective() {
+  local names
+  names=$(objective_layers)
+  if [[ -z $objective || $objective == all || $'\n'$names$'\n' == *$'\n'"$objective"$'\n'* ]]; then return 0; fi
+  die "--objective: expected all or one of: $(echo $names); got '$objective'$(nearest "$objective" $names)"
+}
+
+# asr_stages: from nothing to scored recognisers: one in $exp as $conf and `overrides` say, or one per --objective.
 asr_stages() {
+  if [[ -z $objective ]]; then
+    asr_experiment
+    return
+  fi
+  local names=$objective name parent common=("${overrides[@]}") experiments=()
+  parent=$(dirname "$exp")
+  if [[ $objective == all ]]; then names=$(objective_layers); fi
+  for name in $names; do
+    exp=$parent/$name overrides=("$(objective_layer "$name")" "${common[@]}")
+    asr_experiment
+    experiments+=("$exp")
+  done
+  if ((stop_stage >= 6 && ${#experiments[@]} > 1)); then
+    speechkit report "${experiments[@]}" | tee "$parent/objectives.md"
+  fi
+}
+
+# asr_experiment: from nothing to a scored recogniser in $exp, as $conf and `overrides` say.
+asr_experiment() {
   local changes=() search=() override keys corpus_key all_key features
   for override in "${overrides[@]}"; do # a trained model can be searched in many ways: that changes decoding alone
     if [[ $override =~ ^search[.=] ]]; then search+=("$override"); else changes+=("$override"); fi
