@@ -1,6 +1,7 @@
-"""Multi-head self-attention: plain, rotary, relative.
+"""Multi-head attention: to the sequence itself (plain, rotary, relative) and to another one.
 
-The mask is (B, 1, 1, T) bool, True where a key may be seen, made once per forward by :func:`attention_mask`.
+The mask is (B, 1, 1, T) bool, True where a key may be seen, made once per forward by :func:`attention_mask`; that of
+:func:`causal_mask` lets nobody see what comes later.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ def attention_mask(padding_mask: Tensor) -> Tensor:
     return visible[:, None, None, :]
 
 
+def causal_mask(length: int, device: torch.device | str = "cpu") -> Tensor:
+    """(1, 1, T, T) bool, True where the key is the query itself or before it."""
+    return torch.ones(length, length, dtype=torch.bool, device=device).tril()[None, None]
+
+
 class SelfAttention(nn.Module):
     """``softmax(Q K^T / sqrt(d)) V`` in H heads (Vaswani et al., 2017, section 3.2).
 
@@ -57,20 +63,90 @@ class SelfAttention(nn.Module):
         Args:
             x: (B, T, D).
             positions: What the position module gave: None, or see the subclasses.
-            mask: (B, 1, 1, T) bool, True where a key may be seen; None when all may.
+            mask: (B, 1, 1, T) or (B, 1, T, T) bool, True where a key may be seen; None when all may.
 
         Returns:
             (B, T, D).
         """
-        # (B, T, 3D) -> 3 x (B, H, T, d)
-        query, key, value = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        query, key, value = self._project(x)
         context = self.attend(query, key, value, positions, mask)
         return self.out(context.transpose(1, 2).flatten(2))
+
+    def step(self, x: Tensor, past: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """One token more of each sequence, which sees itself and all before it; for attention without ``positions``.
+
+        Args:
+            x: (N, 1, D).
+            past: (2, N, H, T, d) keys and values of the T tokens before, which is not changed; None for none.
+
+        Returns:
+            (N, 1, D) and (2, N, H, T + 1, d).
+        """
+        projected = self._project(x)
+        seen = projected[1:] if past is None else torch.cat([past, projected[1:]], dim=3)
+        context = self.attend(projected[0], seen[0], seen[1], None, None)
+        return self.out(context.transpose(1, 2).flatten(2)), seen
+
+    def _project(self, x: Tensor) -> Tensor:
+        """Queries, keys and values (3, B, H, T, d) of ``x`` (B, T, D)."""
+        return self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, positions: Tensor | None, mask: Tensor | None) -> Tensor:
         """Weighted values (B, H, T, d) for query, key, value of that shape."""
         dropout = self.dropout.p if self.training else 0.0
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
+
+
+class CrossAttention(nn.Module):
+    """Attention of one sequence to another, the memory (Vaswani et al., 2017, section 3.2.3).
+
+    Args:
+        dim: Model dimension D, a multiple of ``num_heads``.
+        num_heads: Heads H.
+        memory_dim: Width M of the memory.
+        dropout: On the attention weights, in [0, 1).
+    """
+
+    def __init__(self, dim: int, num_heads: int, memory_dim: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f"num_heads: expected a divisor of dim {dim}, got {num_heads}; change one of them")
+        self.num_heads = num_heads
+        self.query = Linear(dim, dim)
+        self.key_value = Linear(memory_dim, 2 * dim)
+        self.out = Linear(dim, dim)
+        self.dropout = Dropout(dropout)
+
+    def memory(self, x: Tensor) -> Tensor:
+        """Keys and values (2, B, H, S, d) of ``x`` (B, S, M), for any number of queries."""
+        return self.key_value(x).unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+
+    def forward(self, x: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Attend.
+
+        Args:
+            x: (B, Q, D), where the queries come from.
+            memory: What :meth:`memory` gave.
+            mask: (B, 1, 1, S) bool, True where a key may be seen; None when all may.
+
+        Returns:
+            (B, Q, D).
+        """
+        dropout = self.dropout.p if self.training else 0.0
+        context = F.scaled_dot_product_attention(self._query(x), *memory, attn_mask=mask, dropout_p=dropout)
+        return self.out(context.transpose(1, 2).flatten(2))
+
+    def forward_with_weights(self, x: Tensor, memory: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """As the call, with the weights (B, Q, S): a distribution over the keys, the mean of the heads'."""
+        key, value = memory
+        query = self._query(x)
+        scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5  # (B, H, Q, S)
+        weights = (scores if mask is None else scores.masked_fill(~mask, float("-inf"))).softmax(-1)
+        context = self.dropout(weights).to(value.dtype) @ value
+        return self.out(context.transpose(1, 2).flatten(2)), weights.mean(1)
+
+    def _query(self, x: Tensor) -> Tensor:
+        return self.query(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
 
 
 class RotarySelfAttention(SelfAttention):

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
 import torch
 
 from speechkit.nn.attention import (
+    CrossAttention,
     RelativeSelfAttention,
     RotarySelfAttention,
     SelfAttention,
     attention_mask,
+    causal_mask,
     make_attention,
     relative_shift,
     rotate,
@@ -113,6 +116,33 @@ def test_rotary_attention_does_not_see_a_common_shift():
     assert not torch.allclose(module(x, table[:T]), module(x, table[0:1].expand(T, -1)), atol=1e-4)
 
 
+def test_token_by_token_equals_causal_attention_at_once_and_the_past_stays_as_it_was():
+    module, x, past, steps = SelfAttention(D, H), torch.randn(B, T, D), None, []
+    for t in range(T):
+        before = None if past is None else past.clone()
+        out, seen = module.step(x[:, t : t + 1], past)
+        assert before is None or torch.equal(past, before)
+        past = seen
+        steps.append(out)
+    torch.testing.assert_close(torch.cat(steps, dim=1), module(x, None, causal_mask(T)))
+
+
+def test_cross_attention_equals_its_formula_with_and_without_weights():
+    module, x, memory = CrossAttention(D, H, 5), torch.randn(B, 3, D), torch.randn(B, T, 5)
+    query = module.query(x).unflatten(-1, (H, -1))
+    key, value = module.key_value(memory).unflatten(-1, (2, H, -1)).unbind(2)
+    context, mean = torch.zeros(B, 3, H, D // H), torch.zeros(B, 3, T)
+    for b, h, i in itertools.product(range(B), range(H), range(3)):
+        weights = (key[b, : LENS[b], h] @ query[b, i, h] / math.sqrt(D // H)).softmax(0)
+        context[b, i, h] = weights @ value[b, : LENS[b], h]
+        mean[b, i, : LENS[b]] += weights / H
+    mask = attention_mask(padding_mask(LENS, T))
+    out, weights = module.forward_with_weights(x, module.memory(memory), mask)
+    torch.testing.assert_close(out, module.out(context.flatten(2)))
+    torch.testing.assert_close(weights, mean)
+    torch.testing.assert_close(module(x, module.memory(memory), mask), out)
+
+
 def test_an_empty_utterance_gives_no_nan():
     mask = attention_mask(padding_mask(torch.tensor([3, 0])))
     assert SelfAttention(D, H)(torch.randn(2, 3, D), None, mask).isfinite().all()
@@ -132,3 +162,5 @@ def test_attention_dropout_acts_in_training_only():
 def test_heads_must_divide_the_dimension():
     with pytest.raises(ValueError, match="expected a divisor of dim 12, got 5"):
         SelfAttention(12, 5)
+    with pytest.raises(ValueError, match="expected a divisor of dim 12, got 5"):
+        CrossAttention(12, 5, 7)
