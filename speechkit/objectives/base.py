@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from speechkit.config import Choice, Component, ComponentConfig
 from speechkit.data.batch import Targets
+from speechkit.graphs.aligner import Alignment
 from speechkit.models.decoder.base import Decoder
 from speechkit.models.decoder.linear import Linear
 from speechkit.text.vocabulary import Vocabulary
@@ -23,8 +24,9 @@ class Objective(nn.Module, Component, kind="objective"):
     """A loss of ASR. It owns no parameters: the task builds ``config.decoder`` and hands it in. Tables that it computes
     with (a denominator graph ...) are buffers that are not saved, so that they follow the network to its device.
 
-    A subclass implements :meth:`nats`; :meth:`alignable` where not every utterance can be used; and, where it needs
-    something from the training transcripts, :meth:`fit` and :meth:`load`.
+    A subclass implements :meth:`nats`; :meth:`alignable` where not every utterance can be used; :meth:`align` where its
+    paths say which frames a token has; and, where it needs something from the training transcripts, :meth:`fit` and
+    :meth:`load`.
 
     Args:
         config: The options.
@@ -82,6 +84,34 @@ class Objective(nn.Module, Component, kind="objective"):
             (B,) bool; the task names the cuts where it is False, which learn nothing.
         """
         return torch.ones_like(targets.token_lens, dtype=torch.bool)
+
+    @property
+    def has_alignments(self) -> bool:
+        """Whether :meth:`align` can be called."""
+        return type(self).align is not Objective.align
+
+    def align(
+        self, decoder: nn.Module, encoder_out: Tensor, encoder_out_lens: Tensor, targets: Targets
+    ) -> list[Alignment]:
+        """The likeliest path of each transcript; arguments as for the call.
+
+        An objective whose paths give tokens to frames takes :mod:`speechkit.graphs.aligner`: it lets
+        :func:`~speechkit.graphs.aligner.utterances` cut its scores into utterances and hands each to the function of its
+        lattice: ``align_ctc`` (CTC, CTC-CRF, the numerator of LF-MMI over a CTC topology), ``align_monotonic`` and
+        ``align_transducer`` (transducers: log-probabilities of the blank and of the next token at each frame and number of
+        tokens), ``align_segments`` (ASG, HMM: a score per frame and token, and per stay and step).
+
+        Returns:
+            An alignment per utterance; one with the score ``-inf`` where there is no path.
+
+        Raises:
+            ValueError: The objective has no alignments.
+            UtteranceError: The scores of an utterance are NaN, or it has a token that the vocabulary does not have.
+        """
+        raise ValueError(
+            f"{self.config.name}: expected an objective whose paths tell where the tokens lie in time, such as ctc; this one "
+            "has none"
+        )
 
     def fit(self, transcripts: Iterable[Sequence[int]], folder: Path) -> None:
         """Write into ``folder`` what the objective needs to know of the training transcripts; nothing, here.

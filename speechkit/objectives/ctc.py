@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from speechkit.data.batch import Targets
+from speechkit.graphs.aligner import Alignment, align_ctc, utterances
 from speechkit.objectives.base import Objective
 from speechkit.utils.lens import padding_mask
 
@@ -48,3 +49,12 @@ class CtcObjective(Objective, name="ctc"):
         within = ~padding_mask(token_lens, tokens.shape[1])
         repeats = ((tokens[:, 1:] == tokens[:, :-1]) & within[:, 1:]).sum(1)
         return encoder_out_lens >= token_lens + repeats
+
+    def align(
+        self, decoder: nn.Module, encoder_out: Tensor, encoder_out_lens: Tensor, targets: Targets
+    ) -> list[Alignment]:
+        """The likeliest CTC path of each transcript; see :meth:`Objective.align`."""
+        self.check_tokens(targets)
+        transcripts = (row[:length] for row, length in zip(targets.tokens.tolist(), targets.token_lens.tolist()))
+        log_probs = utterances(decoder(encoder_out), encoder_out_lens)
+        return [align_ctc(*each, self.vocabulary.blank_id) for each in zip(log_probs, transcripts)]

@@ -109,6 +109,24 @@ def test_an_utterance_that_cannot_be_aligned_adds_nothing_and_leaves_the_others_
 
 
 @every_objective
+def test_an_alignment_gives_each_token_a_time_in_order_and_depends_on_its_own_utterance_only(name):
+    objective, decoder = build(name)
+    encoder_out, lens, targets = batch()
+    if not objective.has_alignments:
+        with pytest.raises(ValueError, match=rf"{name}: expected an objective whose paths tell"):
+            objective.align(decoder, encoder_out, lens, targets)
+        return
+    together = objective.align(decoder, encoder_out, lens, targets)
+    for b, found in enumerate(together):
+        s, u = LENS[b : b + 1], TOKEN_LENS[b : b + 1]
+        (alone,) = objective.align(decoder, encoder_out[b : b + 1, :s], s, Targets(targets.tokens[b : b + 1, :u], u))
+        assert found.token_times == alone.token_times and found.score == pytest.approx(alone.score)
+        assert len(found.token_times) == len(found.confidences) == u and all(0 <= each <= 1 for each in found.confidences)
+        borders = [frame for span in found.token_times for frame in span]
+        assert borders == sorted(borders) and 0 <= borders[0] and borders[-1] <= s
+
+
+@every_objective
 def test_normalisation_divides_each_loss_by_its_own_length(name):
     encoder_out, lens, targets = batch()
     loss = {}
