@@ -31,7 +31,15 @@ from speechkit.models.encoder.conformer import Conformer
 from speechkit.objectives.base import Objective
 from speechkit.objectives.ctc import CtcObjective
 from speechkit.tasks.base import Task
-from speechkit.tasks.manifests import DataConfig, evaluation_sampler, open_splits, tokenizer_dir, training_sample, transcripts
+from speechkit.tasks.manifests import (
+    DataConfig,
+    evaluation_sampler,
+    manifest_facts,
+    open_splits,
+    tokenizer_dir,
+    training_sample,
+    transcripts,
+)
 from speechkit.text.normalizer import NoNormalizer, Normalizer
 from speechkit.text.symbols import CharTokenizer
 from speechkit.text.tokenizer import Tokenizer
@@ -104,6 +112,40 @@ class AsrTask(Task, name="asr"):
         self.noted: set[str] = set()
         self.any_alignable = False
 
+    # --- before training ------------------------------------------------------------------------------------------
+
+    @classmethod
+    def training_data(cls, config: Config) -> dict[str, Any]:
+        """Facts of the manifests; see :meth:`Task.training_data`."""
+        return manifest_facts(config)
+
+    @classmethod
+    def prepare(cls, config: Config, exp_dir: Path, resuming: bool) -> None:
+        """Fit the tokenizer and the objectives; see :meth:`Task.prepare`."""
+        if resuming:  # a tokenizer fitted again may give its ids to other tokens
+            return
+        tokenizer = get_tokenizer(config)
+        tokenizer.save(exp_dir / "tokenizer")
+        fit_objectives(config, tokenizer, exp_dir / "objectives")
+
+    @classmethod
+    def restore(cls, config: Config, exp_dir: Path, device: torch.device) -> AsrTask:
+        """The task with its tokenizer and fitted objectives."""
+        task = cls(config, Tokenizer.load(exp_dir / "tokenizer"), device)
+        for name, objective in task.objectives.items():
+            objective.load(exp_dir / "objectives" / name)
+        task.objectives.to(device)
+        return task
+
+    def begin(self) -> None:
+        """Estimate global feature statistics on training cuts."""
+        if not isinstance(self.model.cmvn, GlobalCmvn):
+            return
+        data = self.config.data
+        cuts = training_sample(self.open(data.train), data.sampler, CMVN_CUTS)
+        batches = BatchLoader(evaluation_sampler(data.sampler, cuts), self._dataset(None)).epoch(0)
+        self.model.cmvn.fit(feats for batch in batches for feats in self._features(batch.to(self.device)))
+
     # --- data -----------------------------------------------------------------------------------------------------
 
     def open(self, names: list[str]):
@@ -113,12 +155,6 @@ class AsrTask(Task, name="asr"):
     def tokenize(self, transcript: str) -> list[int]:
         """Normalise, then encode."""
         return self.tokenizer.encode(self.normalizer(transcript))
-
-    def load_objectives(self, folder: Path) -> None:
-        """Read what :func:`fit_objectives` wrote."""
-        for name, objective in self.objectives.items():
-            objective.load(folder / name)
-        self.objectives.to(self.device)
 
     def batches(self) -> BatchLoader:
         """The training batches of this rank, augmented."""
@@ -136,15 +172,6 @@ class AsrTask(Task, name="asr"):
     def _dataset(self, augmenter: Augmenter | None) -> AsrDataset:
         data, rate = self.config.data, self.config.featurizer.sampling_rate
         return AsrDataset(self.tokenize, rate, data.features, augmenter, cache_audio=data.cache_audio)
-
-    def fit_cmvn(self) -> None:
-        """Estimate global feature statistics on training cuts, before training starts."""
-        if not isinstance(self.model.cmvn, GlobalCmvn):
-            return
-        data = self.config.data
-        cuts = training_sample(self.open(data.train), data.sampler, CMVN_CUTS)
-        batches = BatchLoader(evaluation_sampler(data.sampler, cuts), self._dataset(None)).epoch(0)
-        self.model.cmvn.fit(feats for batch in batches for feats in self._features(batch.to(self.device)))
 
     def _features(self, batch: AsrBatch) -> Iterator[Tensor]:
         feats, lens = batch.inputs, batch.input_lens

@@ -1,16 +1,19 @@
-"""What all tasks share: the registry, the experiment's config file, and the model directory's checksums."""
+"""What all tasks share: the registry, the experiment's config file, and what training asks of a task before its loop."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
 
 from speechkit import config as configs
 from speechkit.config import Component, ComponentConfig, ConfigError
+from speechkit.text.tokenizer import Tokenizer
 from speechkit.train.trainer import TrainerConfig
-from speechkit.utils.files import atomic_write, sha256
+from speechkit.utils.files import atomic_write
 
 
 class Task(Component, kind="task"):
@@ -23,6 +26,40 @@ class Task(Component, kind="task"):
         """Of initial weights, shuffling, augmentation and dropout."""
         train: TrainerConfig = TrainerConfig()
         """How long, how fast and how safely to train."""
+
+    metrics: ClassVar[tuple[str, ...]] = ()
+    """What :meth:`validate` measures."""
+    networks: dict[str, nn.Module]
+    tokenizer: Tokenizer
+
+    @classmethod
+    def training_data(cls, config: Any) -> dict[str, Any]:
+        """Read all data once, so that a fault in its last line is found before training.
+
+        Returns:
+            ``fingerprints`` of the training data by name, which have to be the same when training goes on; and facts that
+            the finished model keeps with its weights.
+
+        Raises:
+            ValueError: Something in the data cannot be used.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def prepare(cls, config: Any, exp_dir: Path, resuming: bool) -> None:
+        """Make what the task needs beside its networks (a fitted tokenizer ...), in ``exp_dir``; on the main rank alone.
+
+        What networks depend on must not be made again when ``resuming``.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def restore(cls, config: Any, exp_dir: Path, device: torch.device) -> Task:
+        """The task, from what :meth:`prepare` made; on every rank."""
+        raise NotImplementedError
+
+    def begin(self) -> None:
+        """What is left to do before the very first step, on every rank; nothing unless a task says so."""
 
 
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Task.Config:
@@ -47,45 +84,3 @@ def save_config(config: Task.Config, path: Path) -> None:
 
 
 TRAINING_DATA = "training_data.json"
-MODEL_FILES = ("config.yaml", "averaged.safetensors", "tokenizer", "objectives")
-
-
-def write_checksums(model_dir: Path) -> None:
-    """Record what the files of a finished model are, so that loading can tell if one was altered."""
-    sums = {str(path.relative_to(model_dir)): sha256(path) for path in _model_files(model_dir)}
-    with atomic_write(model_dir / "checksums.json") as file:
-        json.dump(sums, file, indent=1)
-
-
-def check_model_dir(model_dir: Path) -> None:
-    """Compare a model directory with its checksums.
-
-    Raises:
-        ValueError: It is no model directory, or a file is missing or was altered.
-    """
-    if not model_dir.is_dir():
-        raise ValueError(f"{model_dir}: expected a model directory, found {'a file' if model_dir.exists() else 'nothing'}")
-    path = model_dir / "checksums.json"
-    if not path.exists():
-        raise ValueError(f"{model_dir}: no checksums.json, so no finished model; run `speechkit average {model_dir}` first")
-    for name, expected in read_json(path).items():
-        file = model_dir / name
-        if not file.exists():
-            raise ValueError(f"{file}: missing from the model; copy the whole directory again")
-        if sha256(file) != expected:
-            raise ValueError(f"{file}: altered since the model was made; restore it, or run `speechkit average` again")
-
-
-def _model_files(model_dir: Path) -> list[Path]:
-    named = [model_dir / name for name in MODEL_FILES]
-    return [p for each in named for p in (sorted(each.rglob("*")) if each.is_dir() else [each]) if p.is_file()]
-
-
-def read_json(path: Path) -> Any:
-    """A file of an experiment or model directory; one that is missing or damaged is named."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"{path}: missing from the experiment; restore it, or train again") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: not valid JSON ({error}); restore it, or run `speechkit average` again") from None

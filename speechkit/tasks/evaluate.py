@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from speechkit import config as configs
 from speechkit.data.batch import AsrBatch
@@ -19,12 +20,13 @@ from speechkit.data.loader import BatchLoader
 from speechkit.decode.base import Hypothesis
 from speechkit.metrics.error_rate import ScoreReport, score
 from speechkit.tasks.asr import AsrTask
-from speechkit.tasks.base import TRAINING_DATA, load_config, read_json, write_checksums
+from speechkit.tasks.base import TRAINING_DATA, load_config
 from speechkit.tasks.manifests import evaluation_sampler, open_splits, split_paths
 from speechkit.tasks.recognizer import Recognizer
 from speechkit.train import checkpoint
 from speechkit.utils import machine
 from speechkit.utils.files import atomic_write
+from speechkit.utils.model_dir import read_json, write_checksums
 from speechkit.utils.utterances import named
 
 
@@ -40,8 +42,8 @@ def average(exp_dir: Path, network: str = "model") -> list[Path]:
     paths = [path for _, path in checkpoint.steps(exp_dir / "weights" / network, ".safetensors")]
     if not paths:
         raise ValueError(f"{exp_dir}/weights/{network}: expected weights of a trained network, found none; train first")
-    longest = read_json(exp_dir / TRAINING_DATA)["longest_seconds"]
-    facts = {"averaged": [path.name for path in paths], "longest_seconds": longest}
+    facts = {"averaged": [path.name for path in paths], **read_json(exp_dir / TRAINING_DATA)}
+    del facts["fingerprints"]
     checkpoint.save_weights(checkpoint.average(paths), exp_dir / "averaged.safetensors", facts)
     write_checksums(exp_dir)
     return paths
@@ -59,14 +61,19 @@ def decode(exp_dir: Path, sets: Sequence[str] = (), overrides: Sequence[str] = (
     Returns:
         The folders ``decode/<set>`` that were written.
     """
-    config = _with_overrides(exp_dir, overrides)
+    config = decoding_config(exp_dir, overrides)
     names = sets or config.data.test
-    _check_sets(names, config)
+    check_sets(names, config)
     recognizer = Recognizer.load(exp_dir, device=device, search=config.search)
     return [_decode_set(exp_dir, name, config, recognizer) for name in names]
 
 
-def _with_overrides(exp_dir: Path, overrides: Sequence[str]) -> AsrTask.Config:
+def decoding_config(exp_dir: Path, overrides: Sequence[str]) -> AsrTask.Config:
+    """The experiment's config with another search or other data.
+
+    Raises:
+        ConfigError: An override changes something that training has fixed.
+    """
     for override in overrides:
         if not override.startswith(("search.", "search=", "data.")):
             raise configs.ConfigError(f"{override}: decoding can change search.* and data.* only; train again for the rest")
@@ -78,7 +85,7 @@ def set_name(name: str) -> str:
     return Path(name).name.removesuffix(".gz").removesuffix(".jsonl")
 
 
-def _check_sets(names: Sequence[str], config: AsrTask.Config) -> None:
+def check_sets(names: Sequence[str], config: AsrTask.Config) -> None:
     """Refuse sets whose results would overwrite each other, and manifests that are not whole."""
     for called, among in itertools.groupby(sorted(set(names), key=set_name), key=set_name):
         if len(same := list(among)) > 1:
@@ -91,9 +98,9 @@ def _decode_set(exp_dir: Path, name: str, config: AsrTask.Config, recognizer: Re
     folder = exp_dir / "decode" / set_name(name)
     cuts = {cut.id: cut for cut in open_splits([name], config)}
     started, rows = time.perf_counter(), {}
-    for batch in _batches(cuts.values(), config, recognizer):
+    for batch, encoder_out, lens in _encoded(cuts.values(), config, recognizer):
         with named(batch.ids):
-            nbest = recognizer.search_batch(batch.inputs, batch.input_lens, batch.is_features)
+            nbest = recognizer.search_encoded(encoder_out, lens)
         for i, hypotheses in enumerate(nbest):
             rows[batch.ids[i]] = _row(cuts[batch.ids[i]], batch.texts[i], hypotheses, recognizer)
     seconds = time.perf_counter() - started
@@ -108,10 +115,20 @@ def _decode_set(exp_dir: Path, name: str, config: AsrTask.Config, recognizer: Re
     return folder
 
 
-def _batches(cuts: Iterable[Any], config: AsrTask.Config, recognizer: Recognizer) -> Iterator[AsrBatch]:
+def encoded(
+    names: Sequence[str], config: AsrTask.Config, recognizer: Recognizer
+) -> Iterator[tuple[AsrBatch, Tensor, Tensor]]:
+    """The batches of some sets, with their encodings (B, S, D) and their lengths (B,)."""
+    return _encoded(open_splits(names, config), config, recognizer)
+
+
+def _encoded(
+    cuts: Iterable[Any], config: AsrTask.Config, recognizer: Recognizer
+) -> Iterator[tuple[AsrBatch, Tensor, Tensor]]:
     # References are not tokenized: they may hold symbols that training has never seen.
     dataset = AsrDataset(lambda text: [], recognizer.sampling_rate, config.data.features)
-    return BatchLoader(evaluation_sampler(config.data.sampler, list(cuts)), dataset).epoch(0)
+    for batch in BatchLoader(evaluation_sampler(config.data.sampler, list(cuts)), dataset).epoch(0):
+        yield batch, *recognizer.encode(batch.inputs, batch.input_lens, batch.is_features)
 
 
 def _row(cut: Any, ref: str, hypotheses: Sequence[Hypothesis], recognizer: Recognizer) -> dict[str, Any]:

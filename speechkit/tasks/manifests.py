@@ -15,7 +15,7 @@ from lhotse import CutSet
 
 from speechkit.config import ComponentConfig, Config
 from speechkit.data.augment import AugmentConfig
-from speechkit.data.cuts import open_cuts, transcript
+from speechkit.data.cuts import checked_cuts, open_cuts, transcript
 from speechkit.data.sampler import BucketSampler, SamplerConfig
 from speechkit.utils.files import sha256
 
@@ -97,6 +97,30 @@ def split_paths(names: Sequence[str], config: Any) -> list[Path]:
 def open_splits(names: Sequence[str], config: Any) -> CutSet:
     """The cuts of several splits, lazily, one after the other."""
     return reduce(add, map(open_cuts, split_paths(names, config)))
+
+
+def manifest_facts(config: Any) -> dict[str, Any]:
+    """Read all manifests, checking every line: a fingerprint of each one to train on, and their longest duration.
+
+    A fingerprint is of ids, durations and transcripts (the recordings may have moved). The recogniser cuts long recordings
+    by the longest duration.
+    """
+    names = dict.fromkeys(config.data.train)
+    seen = {name: _longest_and_fingerprint(path) for name, path in zip(names, split_paths(names, config))}
+    for path in split_paths([name for name in config.data.valid if name not in seen], config):
+        _longest_and_fingerprint(path)
+    return {
+        "longest_seconds": max(longest for longest, _ in seen.values()),
+        "fingerprints": {name: fingerprint for name, (_, fingerprint) in seen.items()},
+    }
+
+
+def _longest_and_fingerprint(manifest: Path) -> tuple[float, str]:
+    longest, digest = 0.0, hashlib.sha256()
+    for cut in checked_cuts(manifest):
+        longest = max(longest, cut.duration)
+        digest.update(f"{cut.id}\t{cut.duration}\t{transcript(cut)}\n".encode())
+    return longest, digest.hexdigest()
 
 
 def tokenizer_dir(config: Any) -> Path:

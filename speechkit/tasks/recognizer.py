@@ -9,17 +9,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from speechkit.config import ComponentConfig
 from speechkit.data.audio import read_audio, resample
-from speechkit.decode.base import Hypothesis
+from speechkit.decode.base import Hypothesis, Search
 from speechkit.decode.words import Word, text, words
 from speechkit.models.asr import AsrModel
 from speechkit.tasks.asr import AsrTask, build_model
-from speechkit.tasks.base import check_model_dir, load_config
+from speechkit.tasks.base import load_config
 from speechkit.text.tokenizer import Tokenizer
-from speechkit.train.checkpoint import load_weights, read_metadata
+from speechkit.train.checkpoint import read_metadata
 from speechkit.train.trainer import pick_device
 from speechkit.utils.lens import pad_stack
+from speechkit.utils.model_dir import check_model_dir, load_weights
 
 # Longer recordings are cut at their quietest points: attention's cost grows with the square, and a network that has only
 # heard short utterances loses the thread in long ones.
@@ -66,7 +69,8 @@ class Recognizer:
         model_dir: Path | None = None,
     ) -> None:
         self.config, self.tokenizer, self.model, self.device = config, tokenizer, model.eval(), device
-        self.search = config.search.build(vocabulary=tokenizer.vocabulary, tokenizer=tokenizer, model_dir=model_dir)
+        self.model_dir = model_dir
+        self.search = self.build_search(config.search)
         self.sampling_rate = config.featurizer.sampling_rate
         self.normalizer = config.normalizer.build()
         self.max_seconds = min(max(max_seconds, MIN_SEGMENT_SECONDS), MAX_SEGMENT_SECONDS)
@@ -129,11 +133,23 @@ class Recognizer:
         inputs, lens = pad_stack([torch.from_numpy(np.ascontiguousarray(wav)) for wav in wavs])
         return self.search_batch(inputs, lens, is_features=False)
 
-    @torch.inference_mode()
-    def search_batch(self, inputs: torch.Tensor, lens: torch.Tensor, is_features: bool) -> list[list[Hypothesis]]:
+    def search_batch(self, inputs: Tensor, lens: Tensor, is_features: bool) -> list[list[Hypothesis]]:
         """N-best lists of a padded batch of waveforms (B, L) or features (B, T, F)."""
-        encoder_out, out_lens = self.model(inputs.to(self.device), lens.to(self.device), is_features)
-        return self.search.decode(self.model.decoders, encoder_out, out_lens)
+        return self.search_encoded(*self.encode(inputs, lens, is_features))
+
+    @torch.inference_mode()
+    def encode(self, inputs: Tensor, lens: Tensor, is_features: bool) -> tuple[Tensor, Tensor]:
+        """Encodings (B, S, D) and their lengths (B,) of a padded batch of waveforms (B, L) or features (B, T, F)."""
+        return self.model(inputs.to(self.device), lens.to(self.device), is_features)
+
+    @torch.inference_mode()
+    def search_encoded(self, encoder_out: Tensor, lens: Tensor) -> list[list[Hypothesis]]:
+        """N-best lists of a batch of encodings (B, S, D)."""
+        return self.search.decode(self.model.decoders, encoder_out, lens)
+
+    def build_search(self, config: ComponentConfig) -> Search:
+        """Another search for this model."""
+        return config.build(vocabulary=self.tokenizer.vocabulary, tokenizer=self.tokenizer, model_dir=self.model_dir)
 
     def text(self, hypothesis: Hypothesis) -> str:
         """What a hypothesis says."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -10,18 +9,15 @@ import filelock
 import torch
 
 from speechkit import config as configs
-from speechkit.data.cuts import checked_cuts, transcript
-from speechkit.tasks.asr import AsrTask, fit_objectives, get_tokenizer
-from speechkit.tasks.base import TRAINING_DATA, Task, load_config, read_json, save_config
-from speechkit.tasks.manifests import split_paths
-from speechkit.text.tokenizer import Tokenizer
+from speechkit.tasks.base import TRAINING_DATA, Task, load_config, save_config
 from speechkit.train import checkpoint
 from speechkit.train.trainer import Trainer, pick_device, prepare_torch
 from speechkit.utils import dist, log
 from speechkit.utils.files import atomic_write
+from speechkit.utils.model_dir import read_json
 
 
-def train(config: AsrTask.Config, exp_dir: Path) -> bool:
+def train(config: Task.Config, exp_dir: Path) -> bool:
     """Train in ``exp_dir``, or go on from its newest checkpoint.
 
     Returns:
@@ -42,23 +38,19 @@ def train(config: AsrTask.Config, exp_dir: Path) -> bool:
             held.release()
 
 
-def _train(config: AsrTask.Config, exp_dir: Path, device: torch.device) -> bool:
+def _train(config: Task.Config, exp_dir: Path, device: torch.device) -> bool:
     check_same_config(config, exp_dir)
     resuming = bool(checkpoint.steps(exp_dir / "checkpoints", ".pt"))
     if dist.is_main():
         check_same_data(config, exp_dir, resuming)
         save_config(config, exp_dir / "config.yaml")
-        if not resuming:  # a tokenizer fitted again may give its ids to other tokens
-            tokenizer = get_tokenizer(config)
-            tokenizer.save(exp_dir / "tokenizer")
-            fit_objectives(config, tokenizer, exp_dir / "objectives")
+        config.component.prepare(config, exp_dir, resuming)
     dist.barrier()
-    task = AsrTask(config, Tokenizer.load(exp_dir / "tokenizer"), device)
-    task.load_objectives(exp_dir / "objectives")
+    task = config.component.restore(config, exp_dir, device)
     if not resuming:
-        task.fit_cmvn()
+        task.begin()
     if dist.is_main():
-        size = sum(p.numel() for p in task.model.parameters())
+        size = sum(p.numel() for network in task.networks.values() for p in network.parameters())
         log.info(f"{exp_dir}: {size / 1e6:.2f} M parameters, {task.tokenizer.vocab_size} tokens, on {device}")
     return Trainer(task, config.train, exp_dir, device, config.seed).run()
 
@@ -82,37 +74,17 @@ def check_same_config(config: Task.Config, exp_dir: Path) -> None:
         )
 
 
-def check_same_data(config: AsrTask.Config, exp_dir: Path, resuming: bool) -> None:
-    """Read the manifests once, so that a fault in their last line is found now, and refuse to go on with other ones.
-
-    The place in an epoch and the ids of tokens mean something only for the utterances that training began with.
-    ``training_data.json`` keeps a fingerprint of their ids, durations and transcripts (the recordings may have moved),
-    and the longest duration, which the recogniser cuts long recordings by.
-    """
-    names = dict.fromkeys(config.data.train)
-    seen = {name: _summary(path) for name, path in zip(names, split_paths(names, config))}
-    for path in split_paths([name for name in config.data.valid if name not in seen], config):
-        _summary(path)
-    facts = {
-        "longest_seconds": max(longest for longest, _ in seen.values()),
-        "fingerprints": {name: fingerprint for name, (_, fingerprint) in seen.items()},
-    }
+def check_same_data(config: Task.Config, exp_dir: Path, resuming: bool) -> None:
+    """Refuse to go on with other training data: the place in an epoch and the ids of tokens mean something for it alone."""
+    facts = config.component.training_data(config)
     path = exp_dir / TRAINING_DATA
     if resuming and path.exists() and read_json(path)["fingerprints"] != facts["fingerprints"]:
         raise ValueError(
-            f"{exp_dir}: its checkpoints were made with other utterances of {', '.join(seen)} than the manifests now hold; "
-            "prepare those again, or take another --exp"
+            f"{exp_dir}: its checkpoints were made with other utterances of {', '.join(facts['fingerprints'])} than there are "
+            "now; prepare those again, or take another --exp"
         )
     with atomic_write(path) as file:
         json.dump(facts, file, indent=1)
-
-
-def _summary(manifest: Path) -> tuple[float, str]:
-    longest, digest = 0.0, hashlib.sha256()
-    for cut in checked_cuts(manifest):
-        longest = max(longest, cut.duration)
-        digest.update(f"{cut.id}\t{cut.duration}\t{transcript(cut)}\n".encode())
-    return longest, digest.hexdigest()
 
 
 def lock(exp_dir: Path) -> filelock.FileLock:

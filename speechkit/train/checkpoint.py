@@ -11,10 +11,11 @@ from typing import Any
 
 import safetensors
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from speechkit.utils.files import atomic_path
+from speechkit.utils.model_dir import load_weights
 
 
 def save(state: dict[str, Any], path: Path) -> None:
@@ -53,20 +54,6 @@ def save_weights(weights: dict[str, Tensor], path: Path, metadata: dict[str, Any
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     with atomic_path(path) as partial:
         save_file(contiguous, partial, metadata={"speechkit": json.dumps(metadata)})
-
-
-def load_weights(path: Path) -> dict[str, Tensor]:
-    """Read safetensors weights.
-
-    Raises:
-        ValueError: The file is missing or damaged.
-    """
-    try:
-        return load_file(path)
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such file; `speechkit average {path.parent}` makes it after training") from None
-    except (safetensors.SafetensorError, OSError) as error:
-        raise ValueError(f"{path}: damaged weights ({error}); make them again or restore the file") from None
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

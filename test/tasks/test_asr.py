@@ -13,7 +13,7 @@ from speechkit.tasks.base import load_config
 def task(tmp_path):
     config = load_config(tiny.write_corpus(tmp_path))
     task = AsrTask(config, get_tokenizer(config), torch.device("cpu"))
-    task.fit_cmvn()
+    task.begin()
     return task
 
 

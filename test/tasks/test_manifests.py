@@ -82,7 +82,7 @@ def test_global_statistics_see_only_utterances_that_training_uses(tmp_path, monk
     task = asr.AsrTask(config, asr.get_tokenizer(config), torch.device("cpu"))
     used, noise = [], torch.get_rng_state()
     monkeypatch.setattr(task.model.cmvn, "fit", used.extend)
-    task.fit_cmvn()
+    task.begin()
     allowed = [cut for cut in open_splits(["train"], config) if cut.duration <= 1.0]
     assert 4 <= len(used) <= 7 < len(allowed)
     assert max(map(len, used)) <= task.model.featurizer.num_frames(tiny.RATE)
