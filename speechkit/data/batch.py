@@ -70,6 +70,11 @@ class AsrBatch:
         return Targets(self.tokens, self.token_lens, self.alternatives)
 
     @property
+    def amounts(self) -> dict[str, float]:
+        """How much there is to hear, for the log."""
+        return {"audio_seconds": sum(self.durations)}
+
+    @property
     def padding(self) -> float:
         """Share of ``inputs`` that is padding, in [0, 1)."""
         return 1.0 - float(self.input_lens.sum()) / (len(self) * self.inputs.shape[1])

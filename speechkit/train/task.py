@@ -15,6 +15,10 @@ class Batch(Protocol):
     """A frozen dataclass with lengths beside every padded tensor."""
 
     ids: list[str]
+    amounts: dict[str, float]
+    """How much of what training goes through is in it, by the name in the log: ``{"audio_seconds": 12.3}``."""
+    padding: float
+    """Share of it that is padding, in [0, 1)."""
 
     def __len__(self) -> int:
         """Number of utterances."""

@@ -24,6 +24,7 @@ from speechkit.train.task import Batch, Task
 from speechkit.utils import dist, log, machine
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)  # training stops after the step, with its state saved
+SPEED_UNITS = {"audio_seconds": "x real time"}  # of amounts per second; others are called by their name
 
 
 class TrainerConfig(Config):
@@ -230,23 +231,26 @@ class Trainer:
             "step", self.step, self.epoch, loss=report.loss, losses=report.losses,
             grad_norm=max(report.grad_norms.values(), default=0.0), lr=rates, **stats, seconds=seconds, waited=waited,
         )  # fmt: skip
-        speed = stats["audio_seconds"] / seconds
-        self.logger.show_step(self.step, self.epoch, f"loss {report.loss:.3f} {speed:.0f}x real time")
+        speeds = [f"{stats[key] / seconds:.0f}{SPEED_UNITS.get(key, f' {key}/s')}" for key in group[0].amounts]
+        self.logger.show_step(self.step, self.epoch, " ".join([f"loss {report.loss:.3f}", *speeds]))
 
     def _share(self, report: StepReport, group: list[Batch]) -> dict[str, float]:
         """Add up over ranks what the log says of a step, in one message that also says who was told to stop."""
         notes, padding = self.task.take_notes(), [batch.padding for batch in group]
         told = [self.stop_signal == number for number in SIGNALS]
-        sizes = sum(len(batch) for batch in group), sum(sum(batch.durations) for batch in group)
-        mine = [*told, len(notes), *sizes, sum(padding) / len(padding), report.loss, *report.losses.values()]
+        amounts = {key: sum(batch.amounts[key] for batch in group) for key in group[0].amounts}
+        sizes = sum(len(batch) for batch in group), sum(padding) / len(padding)
+        mine = [*told, len(notes), *amounts.values(), *sizes, report.loss, *report.losses.values()]
         sums = dist.sums_over_ranks(mine, self.device)
         self.stopping = next((number for number, count in zip(SIGNALS, sums) if count), None)
-        num_notes, utterances, audio, padding, report.loss, *losses = sums[len(SIGNALS) :]
+        num_notes, *rest = sums[len(SIGNALS) :]
+        amounts = {key: round(rest.pop(0), 3) for key in amounts}
+        utterances, padding, report.loss, *losses = rest
         report.losses = dict(zip(report.losses, losses))
         for note in itertools.chain(*dist.gather(notes)) if num_notes else ():
             self.logger.event("note", self.step, self.epoch, **note)
         padding = round(padding / dist.world_size(), 4)
-        return {"utterances": int(utterances), "audio_seconds": round(audio, 3), "padding": padding}
+        return {"utterances": int(utterances), **amounts, "padding": padding}
 
     def _set_learning_rates(self) -> float:
         epoch = self.epoch + self.position / max(1, len(self.batches))

@@ -30,6 +30,10 @@ def test_padding_is_the_share_of_the_input_after_the_lengths(batch):
     assert batch.padding == pytest.approx(6 / 34)
 
 
+def test_the_amount_is_what_there_is_to_hear(batch):
+    assert batch.amounts == {"audio_seconds": pytest.approx(2.8)}
+
+
 def test_moving_takes_every_tensor_and_nothing_else(batch):
     moved = batch.to("meta")
     for field in dataclasses.fields(batch):

@@ -16,8 +16,8 @@ class ToyBatch:
     padding: float = 0.0
 
     @property
-    def durations(self):
-        return [1.0] * len(self.ids)
+    def amounts(self):
+        return {"audio_seconds": float(len(self.ids))}
 
     def __len__(self):
         return len(self.ids)
