@@ -117,11 +117,12 @@ class CrossAttention(nn.Module):
         self.out = Linear(dim, dim)
         self.dropout = Dropout(dropout)
 
-    def memory(self, x: Tensor) -> Tensor:
-        """Keys and values (2, B, H, S, d) of ``x`` (B, S, M), for any number of queries."""
-        return self.key_value(x).unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+    def memory(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values, each (B, H, S, d), of ``x`` (B, S, M), for any number of queries."""
+        key, value = self.key_value(x).unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        return key, value
 
-    def forward(self, x: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None = None) -> Tensor:
         """Attend.
 
         Args:
@@ -136,12 +137,15 @@ class CrossAttention(nn.Module):
         context = F.scaled_dot_product_attention(self._query(x), *memory, attn_mask=mask, dropout_p=dropout)
         return self.out(context.transpose(1, 2).flatten(2))
 
-    def forward_with_weights(self, x: Tensor, memory: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """As the call, with the weights (B, Q, S): a distribution over the keys, the mean of the heads'."""
+    def forward_with_weights(
+        self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As the call, with the weights (B, Q, S), at least float32: a distribution over the keys, the mean of the heads'."""
         key, value = memory
         query = self._query(x)
         scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5  # (B, H, Q, S)
-        weights = (scores if mask is None else scores.masked_fill(~mask, float("-inf"))).softmax(-1)
+        scores = scores if mask is None else scores.masked_fill(~mask, float("-inf"))
+        weights = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
         context = self.dropout(weights).to(value.dtype) @ value
         return self.out(context.transpose(1, 2).flatten(2)), weights.mean(1)
 
