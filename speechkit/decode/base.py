@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from torch import Tensor, nn
@@ -14,6 +15,8 @@ from speechkit.models.decoder.base import FrameDecoder
 from speechkit.text.tokenizer import Tokenizer
 from speechkit.text.vocabulary import Vocabulary
 from speechkit.utils.utterances import UtteranceError
+
+D = TypeVar("D", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,26 @@ class Search(Component, kind="search"):
         """
         raise NotImplementedError
 
+    def pick_decoder(self, decoders: Mapping[str, nn.Module], kind: type[D], what: str, objective: str | None) -> D:
+        """The decoder of ``objective``, or the first of a kind.
+
+        Args:
+            decoders: The model's, by the name of their objective.
+            kind: Its class.
+            what: What such a decoder does, for the error.
+            objective: Name of the objective; None for any.
+
+        Raises:
+            ValueError: There is none.
+        """
+        fitting = [each for name, each in decoders.items() if isinstance(each, kind) and objective in (None, name)]
+        if not fitting:
+            raise ValueError(
+                f"search.objective: {self.config.name} expected {objective or 'an objective'} with a decoder that {what}, "
+                f"got objectives {', '.join(decoders) or 'none'}; choose another search or objective"
+            )
+        return fitting[0]
+
 
 class FrameSearch(Search):
     """A search over the distributions that a :class:`FrameDecoder` gives for each frame; it implements :meth:`search`."""
@@ -96,17 +119,8 @@ class FrameSearch(Search):
 
     def decode(self, decoders: Mapping[str, nn.Module], encoder_out: Tensor, encoder_out_lens: Tensor) -> NBest:
         """Search the frames' distributions; see :meth:`Search.decode`."""
-        return self(self._decoder(decoders)(encoder_out), encoder_out_lens)
-
-    def _decoder(self, decoders: Mapping[str, nn.Module]) -> FrameDecoder:
-        wanted = self.config.objective
-        fitting = {name: each for name, each in decoders.items() if isinstance(each, FrameDecoder) and wanted in (None, name)}
-        if not fitting:
-            raise ValueError(
-                f"search.objective: {self.config.name} expected {wanted or 'an objective'} with a decoder that scores frames, "
-                f"such as ctc, got objectives {', '.join(decoders) or 'none'}; choose another search or objective"
-            )
-        return next(iter(fitting.values()))
+        decoder = self.pick_decoder(decoders, FrameDecoder, "scores frames, such as ctc", self.config.objective)
+        return self(decoder(encoder_out), encoder_out_lens)
 
     def __call__(self, log_probs: Tensor, lens: Tensor) -> NBest:
         """Search each utterance of a batch of distributions.
