@@ -59,6 +59,7 @@ class AsrTask(Task, name="asr"):
         config: The experiment.
         tokenizer: Fitted.
         device: Where the network is.
+        exp_dir: Where what objectives know of the training transcripts lies, for the search of validations.
     """
 
     class Config(Task.Config):
@@ -98,7 +99,7 @@ class AsrTask(Task, name="asr"):
 
     metrics = ("loss", "wer", "cer")
 
-    def __init__(self, config: Config, tokenizer: Tokenizer, device: torch.device) -> None:
+    def __init__(self, config: Config, tokenizer: Tokenizer, device: torch.device, exp_dir: Path | None = None) -> None:
         self.config, self.tokenizer, self.device = config, tokenizer, device
         self.normalizer = config.normalizer.build()
         self.objectives = build_objectives(config, tokenizer).to(device)
@@ -106,7 +107,9 @@ class AsrTask(Task, name="asr"):
         torch.manual_seed(config.seed)  # initial weights are the same on all ranks
         self.model = build_model(config, tokenizer.vocabulary).to(device)
         self.networks: dict[str, nn.Module] = {"model": self.model}
-        self.search = config.valid_search.build(vocabulary=tokenizer.vocabulary, tokenizer=tokenizer)
+        self.search = config.valid_search.build(
+            vocabulary=tokenizer.vocabulary, tokenizer=tokenizer, model_dir=exp_dir
+        )
         self.valid_loader: BatchLoader | None = None
         self.notes: list[dict[str, Any]] = []
         self.noted: set[str] = set()
@@ -131,7 +134,7 @@ class AsrTask(Task, name="asr"):
     @classmethod
     def restore(cls, config: Config, exp_dir: Path, device: torch.device) -> AsrTask:
         """The task with its tokenizer and fitted objectives."""
-        task = cls(config, Tokenizer.load(exp_dir / "tokenizer"), device)
+        task = cls(config, Tokenizer.load(exp_dir / "tokenizer"), device, exp_dir)
         for name, objective in task.objectives.items():
             objective.load(exp_dir / "objectives" / name)
         task.objectives.to(device)
