@@ -109,14 +109,16 @@ def chain_score(emissions: Tensor, transitions: Tensor, lens: Tensor, chains: Ch
     return _final(torch.stack(_ends(alpha, chains)).logsumexp(0), lens, chains)
 
 
-def best_chain_path(emissions: Tensor, transitions: Tensor, lens: Tensor, chains: Chains) -> tuple[Tensor, Tensor]:
-    """The best of the paths that :func:`chain_score` sums over.
+def best_chain_path(
+    emissions: Tensor, transitions: Tensor | None, lens: Tensor, chains: Chains
+) -> tuple[Tensor, Tensor]:
+    """The best of the paths that :func:`chain_score` sums over; transitions that are None cost nothing.
 
     Returns:
         Scores (B,) float64, and for each frame its place in the chain (B, S) int64; places mean nothing after the length
         of an utterance, nor where the score is ``-inf``.
     """
-    moves = _moves(transitions.double(), chains)
+    moves = _moves(None if transitions is None else transitions.double(), chains)
     scores = emissions.double().gather(2, chains.labels.unsqueeze(1).expand(-1, emissions.shape[1], -1))
     alpha = _start(chains, scores.new_zeros(chains.labels.shape))
     came = torch.zeros_like(scores, dtype=torch.int64)
@@ -136,14 +138,15 @@ def best_chain_path(emissions: Tensor, transitions: Tensor, lens: Tensor, chains
     return _final(best, lens, chains), path
 
 
-def _moves(transitions: Tensor, chains: Chains) -> tuple[Tensor, Tensor, Tensor]:
+def _moves(transitions: Tensor | None, chains: Chains) -> tuple[Tensor, Tensor, Tensor]:
     """(B, K) each: the scores of staying with a label, of coming from the one before, of leaving one out."""
     labels, size = chains.labels, chains.labels.shape[1]
     one, two = F.pad(labels, (1, 0))[:, :size], F.pad(labels, (2, 0))[:, :size]
     place = torch.arange(size, device=labels.device)
     may_skip = F.pad(chains.optional, (1, 0))[:, :size] & (place >= 2)
-    step = transitions[labels, one].where(place >= 1, NO_PATH)
-    return transitions[labels, labels], step, transitions[labels, two].where(may_skip, NO_PATH)
+    free = torch.zeros(labels.shape, dtype=torch.float64, device=labels.device)
+    stay, step, skip = (free if transitions is None else transitions[labels, each] for each in (labels, one, two))
+    return stay, step.where(place >= 1, NO_PATH), skip.where(may_skip, NO_PATH)
 
 
 def _start(chains: Chains, zeros: Tensor) -> Tensor:
