@@ -34,12 +34,20 @@ def best_by_enumeration(scores, bigram, each, lm_scale, bonus):
                 labels += [token * each + k for k in range(each)] + [0]
             silent = [i % (each + 1) == 0 for i in range(len(labels))]
             lm = bigram[[V - 1, *tokens], [*tokens, V - 1]].sum()
-            for durations in itertools.product(range(frames + 1), repeat=len(labels)):
-                if sum(durations) == frames and all(d > 0 or s for d, s in zip(durations, silent)):
-                    path = np.repeat(labels, durations)
-                    score = scores[np.arange(frames), path].sum() + lm_scale * lm + bonus * count
-                    best = max(best, (score, list(tokens)))
+            for durations in durations_of(silent, frames):
+                path = np.repeat(labels, durations)
+                score = scores[np.arange(frames), path].sum() + lm_scale * lm + bonus * count
+                best = max(best, (score, list(tokens)))
     return best
+
+
+def durations_of(silent, frames):
+    """All ways to give each label frames that sum to ``frames``, none to silent ones if they like."""
+    if not silent:
+        yield from [()] if frames == 0 else []
+        return
+    for first in range(0 if silent[0] else 1, frames + 1):
+        yield from ((first, *rest) for rest in durations_of(silent[1:], frames - first))
 
 
 @pytest.mark.parametrize(("states_per_token", "lm_scale", "bonus"), [(1, 1.0, 0.0), (2, 0.5, 1.5), (3, 0.0, 4.0)])
