@@ -24,7 +24,8 @@ def run(args: argparse.Namespace) -> None:
     """Print the kinds, the choices of one, or the options of one choice."""
     from rich.console import Console
 
-    import speechkit.tasks.asr  # noqa: F401 - registers everything
+    import speechkit.tasks.asr
+    import speechkit.tasks.lm  # noqa: F401 - they register everything
     from speechkit.config import KINDS
 
     console = Console()

@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> None:
     from speechkit.tasks.base import load_config
     from speechkit.tasks.stored_features import store_features
 
-    config = load_config(args.config, args.overrides)
+    config = load_config(args.config, args.overrides, task="asr")
     if config.data.features != "precomputed":
         print("data.features is on_the_fly: there is nothing to store")
         return

@@ -21,5 +21,5 @@ def run(args: argparse.Namespace) -> None:
     from speechkit.tasks.asr import get_tokenizer
     from speechkit.tasks.base import load_config
 
-    tokenizer = get_tokenizer(load_config(args.config, args.overrides))
+    tokenizer = get_tokenizer(load_config(args.config, args.overrides, task="asr"))
     print(f"{tokenizer.vocab_size} tokens")

@@ -78,11 +78,11 @@ class TokenizedText:
         return (folder / "index.npy").exists()
 
 
-def write_tokens(sentences: Iterable[tuple[int, Sequence[int]]], folder: Path) -> int:
+def write_tokens(sentences: Iterable[tuple[int, Sequence[int]]], folder: Path) -> tuple[int, int]:
     """Write sentences, given as line number and tokens, for :class:`TokenizedText`; empty ones are left out.
 
     Returns:
-        The number of sentences left out.
+        The numbers of sentences written and left out. When none was written, ``folder`` holds no text.
     """
     lens, lines, empty = array("i"), array("i"), 0
     with atomic_write(folder / "tokens.int32", "wb") as file:
@@ -93,6 +93,7 @@ def write_tokens(sentences: Iterable[tuple[int, Sequence[int]]], folder: Path) -
             file.write(np.asarray(tokens, np.int32).tobytes())
             lens.append(len(tokens))
             lines.append(number)
-    with atomic_write(folder / "index.npy", "wb") as file:  # last: it says that the tokens are whole
-        np.save(file, np.array([lens, lines], np.int32))
-    return empty
+    if lens:
+        with atomic_write(folder / "index.npy", "wb") as file:  # last: it says that the tokens are whole
+            np.save(file, np.array([lens, lines], np.int32))
+    return len(lens), empty

@@ -62,18 +62,26 @@ class Task(Component, kind="task"):
         """What is left to do before the very first step, on every rank; nothing unless a task says so."""
 
 
-def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Task.Config:
+def load_config(path: Path | str, overrides: Sequence[str] = (), task: str | None = None) -> Task.Config:
     """Read an experiment's YAML, apply overrides, and build the config of the task that its ``task`` key names.
+
+    Args:
+        path: The file.
+        overrides: ``key.sub=value``, or names of YAML files.
+        task: The only task that will do; None where any will.
 
     Raises:
         ConfigError: Naming the file and the dotted key, with a remedy.
     """
-    import speechkit.tasks.asr  # noqa: F401 - registers the task and all that it can be made of
+    import speechkit.tasks.asr
+    import speechkit.tasks.lm  # noqa: F401 - they register themselves and all that they can be made of
 
     raw = configs.merge(configs.read_yaml(Path(path)), configs.parse_overrides(overrides))
     name = raw.pop("task", None)
     if name not in Task.registry:
         raise ConfigError(f"{path}: task: expected one of {', '.join(sorted(Task.registry))}, got {name!r}")
+    if task not in (None, name):
+        raise ConfigError(f"{path}: task: expected {task}, got {name}; this is not for experiments of that kind")
     return configs.validate(Task.registry[name].Config, {"name": name, **raw}, source=str(path))
 
 

@@ -77,7 +77,7 @@ def decoding_config(exp_dir: Path, overrides: Sequence[str]) -> AsrTask.Config:
     for override in overrides:
         if not override.startswith(("search.", "search=", "data.")):
             raise configs.ConfigError(f"{override}: decoding can change search.* and data.* only; train again for the rest")
-    return load_config(exp_dir / "config.yaml", overrides)
+    return load_config(exp_dir / "config.yaml", overrides, task="asr")
 
 
 def set_name(name: str) -> str:

@@ -83,7 +83,7 @@ class Recognizer:
             ValueError: A file is missing, altered or unreadable; the message names it.
         """
         check_model_dir(model_dir)
-        config = load_config(model_dir / "config.yaml")
+        config = load_config(model_dir / "config.yaml", task="asr")
         if search is not None:
             config = config.model_copy(update={"search": search})
         tokenizer = Tokenizer.load(model_dir / "tokenizer")

@@ -40,7 +40,7 @@ def test_a_file_that_cannot_be_read_is_named_with_the_line(tmp_path):
 
 def test_tokens_come_back_with_their_places(tmp_path):
     assert not TokenizedText.is_in(tmp_path)
-    assert write_tokens([(1, [5, 3]), (2, []), (4, [2]), (7, [70000, 2, 2])], tmp_path) == 1
+    assert write_tokens([(1, [5, 3]), (2, []), (4, [2]), (7, [70000, 2, 2])], tmp_path) == (3, 1)
     assert TokenizedText.is_in(tmp_path)
     text = TokenizedText(tmp_path, "train")
     assert [text[i].tolist() for i in range(len(text))] == [[5, 3], [2], [70000, 2, 2]]
@@ -55,3 +55,7 @@ def test_a_text_that_broke_off_is_not_taken_for_a_whole_one(tmp_path):
     with pytest.raises(ValueError, match="line 2"):
         write_tokens(breaking(), tmp_path)
     assert not TokenizedText.is_in(tmp_path) and not list(tmp_path.iterdir())
+
+
+def test_nothing_but_empty_sentences_is_no_text(tmp_path):
+    assert write_tokens([(1, []), (2, [])], tmp_path) == (0, 2) and not TokenizedText.is_in(tmp_path)

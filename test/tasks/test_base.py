@@ -18,7 +18,10 @@ def test_every_recipes_config_loads_builds_and_round_trips(path, tmp_path):
     config = load_config(path)
     save_config(config, tmp_path / "config.yaml")
     assert load_config(tmp_path / "config.yaml") == config
-    assert build_model(load_config(path, ["encoder.dim=16"]), vocabulary=Vocabulary(7)).encoder.out_dim == 16
+    if config.name == "lm":
+        assert load_config(path, ["lm.dim=16"]).lm.build(vocabulary=Vocabulary(7)).network.out_dim == 16
+    else:
+        assert build_model(load_config(path, ["encoder.dim=16"]), vocabulary=Vocabulary(7)).encoder.out_dim == 16
 
 
 def test_the_recipes_are_there():
@@ -27,7 +30,7 @@ def test_the_recipes_are_there():
 
 def test_an_unknown_task_or_a_typo_is_an_error_that_names_it(tmp_path):
     conf = tiny.write_corpus(tmp_path)
-    with pytest.raises(ConfigError, match="task: expected one of asr, got 'asrr'"):
+    with pytest.raises(ConfigError, match="task: expected one of asr, lm, got 'asrr'"):
         load_config(conf, ["task=asrr"])
     with pytest.raises(ConfigError, match="encoder.dimm: unknown key; did you mean encoder.dim"):
         load_config(conf, ["encoder.dimm=3"])
