@@ -67,7 +67,12 @@ class AttentionDecoder(Decoder):
         state = decoder.select(state, rows)                       # hypotheses may be dropped, doubled and reordered
 
     ``state.weights`` is (N, S), where the last step looked.
+
+    Attributes:
+        in_dim: D, the width of encodings.
     """
+
+    in_dim: int
 
     def forward(
         self,

@@ -56,7 +56,7 @@ class Las(AttentionDecoder, name="las"):
 
     def __init__(self, config: Config, in_dim: int, vocabulary: Vocabulary) -> None:
         super().__init__()
-        self.vocabulary = vocabulary
+        self.in_dim, self.vocabulary = in_dim, vocabulary
         self.scheduled_sampling = config.scheduled_sampling
         self.embedding = nn.Embedding(vocabulary.size, config.dim)
         widths = [config.dim + in_dim] + [config.dim] * (config.num_layers - 1)

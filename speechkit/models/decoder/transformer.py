@@ -55,7 +55,7 @@ class TransformerDecoder(AttentionDecoder, name="transformer"):
 
     def __init__(self, config: Config, in_dim: int, vocabulary: Vocabulary) -> None:
         super().__init__()
-        self.vocabulary = vocabulary
+        self.in_dim, self.vocabulary = in_dim, vocabulary
         self.embedding = nn.Embedding(vocabulary.size, config.dim)
         # They are scaled by sqrt(D) before positions are added; at a deviation of 1 these would be lost.
         nn.init.normal_(self.embedding.weight, std=config.dim**-0.5)
