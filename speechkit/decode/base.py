@@ -135,14 +135,19 @@ class FrameSearch(Search):
         Raises:
             UtteranceError: the log-probabilities of a frame are not any (NaN, positive, or all of them ``-inf``).
         """
-        return [self.search(utterance) for utterance in _utterances(log_probs, lens)]
+        return [self.search(utterance) for utterance in checked_utterances(log_probs, lens)]
 
     def search(self, log_probs: np.ndarray) -> list[Hypothesis]:
         """Search one utterance: (S, V) float64 log-probabilities, S >= 0, in main memory."""
         raise NotImplementedError
 
 
-def _utterances(log_probs: Tensor, lens: Tensor) -> list[np.ndarray]:
+def checked_utterances(log_probs: Tensor, lens: Tensor) -> list[np.ndarray]:
+    """The (S, V) float64 log-probabilities of each utterance, in main memory; arguments as :meth:`FrameSearch.__call__`.
+
+    Raises:
+        UtteranceError: the log-probabilities of a frame are not any.
+    """
     # One copy from the device for the batch, float64 for one utterance at a time.
     rows = [row[:length].double().numpy() for row, length in zip(log_probs.detach().cpu(), lens.tolist(), strict=True)]
     for index, row in enumerate(rows):

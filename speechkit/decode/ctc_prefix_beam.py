@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from pydantic import Field, model_validator
+from torch import Tensor, nn
 
-from speechkit.decode.base import FrameSearch, Hypothesis
+from speechkit.decode import ctc_prefix_kernel as kernel
+from speechkit.decode.base import FrameSearch, Hypothesis, NBest, checked_utterances
 from speechkit.decode.ctc_alignment import align
+from speechkit.decode.rescore import rescore
+from speechkit.decode.scorers.fusion import Fusion, FusionConfig, FusionState
+from speechkit.models.decoder.base import FrameDecoder
 
-# Columns of the trie that names prefixes: a row per prefix, row 0 the empty one, absent links -1.
-# SLOT is the prefix's place on the current beam.
-PARENT, TOKEN, CHILD, SIBLING, SLOT = range(5)
-STAY = -1  # in place of a token: the candidate is the prefix itself
-
-
-class _Beam(NamedTuple):
-    """The prefixes that the search holds, best first."""
-
-    trie: np.ndarray  # (N, 5)
-    nodes: np.ndarray  # (K,) rows of the trie
-    mass: np.ndarray  # (K, 2) log-probability of the paths that end in a blank, in the last token
-
-
-class _Candidates(NamedTuple):
-    """The prefixes of the next frame, best first; one row more than the beam, as the place to insert into."""
-
-    scores: np.ndarray  # (K + 1, 3) log-probability of all paths, of those that end in a blank, in the last token
-    origins: np.ndarray  # (K + 1, 2) place on the old beam; new token or STAY
+NO_DECODERS: Mapping[str, nn.Module] = MappingProxyType({})
 
 
 class CtcPrefixBeamSearch(FrameSearch, name="ctc_prefix_beam"):
@@ -44,18 +33,22 @@ class CtcPrefixBeamSearch(FrameSearch, name="ctc_prefix_beam"):
         p_token(t, h) = p(t, c) * (p_token(t-1, h) + p_blank(t-1, h') + [c is not the last of h'] * p_token(t-1, h'))
 
     so paths that spell the same prefix are always added up, also where a prefix left the beam and came back.
-    ``score`` is the logarithm of that sum: log p(tokens | audio) when the beam is wide enough to hold all prefixes,
-    else a lower bound of it. With one prefix on the beam it is not the greedy search (that one follows a path, this
-    one the sum of several), but the two agree where every frame has a token of probability 3/4 or more.
+    The part ``ctc`` of the score is the logarithm of that sum: log p(tokens | audio) when the beam is wide enough to hold
+    all prefixes, else a lower bound of it. With one prefix on the beam it is not the greedy search (that one follows a
+    path, this one the sum of several), but the two agree where every frame has a token of probability 3/4 or more.
+
+    ``score`` is that part and, where there are scorers or a length bonus, what they add: a prefix competes on the beam with
+    what its tokens have got so far, and at the end with what the scorers say of ending there. All prefixes of all
+    utterances are scored together, once per frame in which new ones appear.
 
     Token times and confidences are those of the likeliest single path that spells the tokens.
     """
 
-    class Config(FrameSearch.Config):
+    class Config(FrameSearch.Config, FusionConfig):
         """Options of the CTC prefix beam search."""
 
         beam_size: int = Field(10, ge=1)
-        """Prefixes kept after each frame."""
+        """Prefixes kept after each frame, and ranked again by ``rescore``."""
         nbest: int = Field(1, ge=1)
         """Hypotheses returned, at most; no more than beam_size."""
         min_token_prob: float = Field(0.0, ge=0.0, lt=1.0)
@@ -67,139 +60,127 @@ class CtcPrefixBeamSearch(FrameSearch, name="ctc_prefix_beam"):
                 raise ValueError(f"nbest: expected at most beam_size = {self.beam_size}, got {self.nbest}")
             return self
 
+        @model_validator(mode="after")
+        def _no_scorer_is_called_ctc(self) -> CtcPrefixBeamSearch.Config:
+            for option in ("scorers", "rescore"):
+                if "ctc" in getattr(self, option):
+                    raise ValueError(f"{option}: expected names other than ctc, which is the network's own part of the score")
+            return self
+
+    def __init__(self, config: Config, **facts: Any) -> None:
+        super().__init__(config, **facts)
+        self.fusion = Fusion.build(config.scorers, config.length_bonus, **facts)
+        self.rescoring = Fusion.build(config.rescore, **facts)
+        self.floor = math.log(config.min_token_prob) if config.min_token_prob > 0 else -math.inf
+
+    def decode(self, decoders: Mapping[str, nn.Module], encoder_out: Tensor, encoder_out_lens: Tensor) -> NBest:
+        """Search the frames' distributions; see :meth:`Search.decode`."""
+        decoder = self.pick_decoder(decoders, FrameDecoder, "scores frames, such as ctc", self.config.objective)
+        return self(decoder(encoder_out), encoder_out_lens, decoders)
+
+    def __call__(self, log_probs: Tensor, lens: Tensor, decoders: Mapping[str, nn.Module] = NO_DECODERS) -> NBest:
+        """Search each utterance of a batch of distributions; see :meth:`FrameSearch.__call__`.
+
+        Args:
+            log_probs: (B, S, V) nats.
+            lens: (B,) frames.
+            decoders: The model's, by the name of their objective, for scorers that ask the network.
+        """
+        utterances = checked_utterances(log_probs, lens)
+        with torch.inference_mode():
+            if self.fusion and utterances:
+                nbest = self._search_fused(utterances, decoders)
+            else:
+                nbest = [self.search(utterance) for utterance in utterances]
+            return [hypotheses[: self.config.nbest] for hypotheses in rescore(nbest, self.rescoring, decoders)]
+
     def search(self, log_probs: np.ndarray) -> list[Hypothesis]:
-        """Search one utterance: (S, V) log-probabilities -> the n-best."""
-        beam_size, min_prob = self.config.beam_size, self.config.min_token_prob
-        floor = math.log(min_prob) if min_prob > 0 else -math.inf
+        """Search one utterance without scorers: (S, V) log-probabilities -> hypotheses, best first."""
+        beam_size = self.config.beam_size
+        # At most beam_size extensions of one prefix get on the next beam, and at most beam_size + 1 tokens before them are
+        # no such extension: the blank, the repeated last token, and those that lead to the other prefixes.
         ranked = _ranked_tokens(log_probs, 2 * beam_size + 1)
-        beam = _search(log_probs, ranked, self.blank_id, beam_size, floor)
+        beam = kernel.search(log_probs, ranked, self.blank_id, beam_size, self.floor, kernel.NO_GAINS)
         scores = np.logaddexp(beam.mass[:, 0], beam.mass[:, 1]).tolist()
-        best = list(zip(beam.nodes.tolist(), scores))[: self.config.nbest]
-        return [self._hypothesis(_spell(beam.trie, node), score, log_probs) for node, score in best]
+        best = list(zip(beam.nodes.tolist(), scores))[: self._num_hypotheses]
+        return [self._hypothesis(kernel.spell(beam.trie, node), score, log_probs) for node, score in best]
+
+    @property
+    def _num_hypotheses(self) -> int:
+        return self.config.beam_size if self.rescoring else self.config.nbest
 
     def _hypothesis(self, tokens: list[int], score: float, log_probs: np.ndarray) -> Hypothesis:
         _, times, confidences = align(log_probs, tokens, self.blank_id)
         return Hypothesis(tokens, score, {"ctc": score}, times, confidences)
 
+    # --- with scorers -------------------------------------------------------------------------------------------
+
+    def _search_fused(self, utterances: list[np.ndarray], decoders: Mapping[str, nn.Module]) -> NBest:
+        """Search a batch, frame by frame, so that the scorers meet the prefixes of all utterances at once."""
+        beam_size = self.config.beam_size
+        # A scorer may lift any token, so all are looked at; those too unlikely for what scorers can lift are soon done with.
+        ranked = [_ranked_tokens(each, each.shape[1]) for each in utterances]
+        beams = [kernel.start(len(each), beam_size) for each in utterances]
+        fused = _Fused(self.fusion, self.fusion.start(decoders, len(utterances)))
+        for t in range(max(map(len, utterances))):
+            origins: list[np.ndarray | None] = [None] * len(utterances)
+            for b, frames in enumerate(utterances):
+                if t < len(frames):
+                    floor, gains = self.floor, fused.gains(b)
+                    beams[b], origins[b] = kernel.step(
+                        beams[b], frames[t], ranked[b][t], self.blank_id, beam_size, floor, gains
+                    )
+            fused.follow(origins)
+        totals, parts = fused.finish()
+        found: NBest = []
+        for b, (beam, frames) in enumerate(zip(beams, utterances)):
+            ctc = np.logaddexp(beam.mass[:, 0], beam.mass[:, 1])
+            scores = ctc + totals[fused.rows[b]]
+            found.append([])
+            for k in np.argsort(-scores, kind="stable")[: self._num_hypotheses].tolist():
+                hypothesis = self._hypothesis(kernel.spell(beam.trie, beam.nodes[k]), float(ctc[k]), frames)
+                named = {**hypothesis.scores, **parts[fused.rows[b][k]]}
+                found[b].append(replace(hypothesis, score=float(scores[k]), scores=named))
+        return found
+
+
+class _Fused:
+    """What the scorers say of the prefixes on all beams; ``rows`` tells where in their state each prefix is."""
+
+    def __init__(self, fusion: Fusion, state: FusionState) -> None:
+        self.fusion = fusion
+        self.rows = [np.array([b]) for b in range(len(state.totals))]
+        self._set(state)
+
+    def _set(self, state: FusionState) -> None:
+        self.state = state
+        self.totals, self.tokens = state.totals.numpy(), state.log_scores.numpy()
+        self.best = self.tokens.max(axis=1)
+
+    def gains(self, utterance: int) -> kernel.Gains:
+        """What the scorers add to the prefixes of one utterance."""
+        rows = self.rows[utterance]
+        return kernel.Gains(self.totals[rows], rows, self.tokens, self.best)
+
+    def follow(self, origins: list[np.ndarray | None]) -> None:
+        """Let the prefixes take the step that the beams took; None: the utterance has ended and stays as it is."""
+        stay = [np.stack([np.arange(len(rows)), np.full(len(rows), kernel.STAY)], axis=1) for rows in self.rows]
+        origins = [old if new is None else new for old, new in zip(stay, origins)]
+        self.rows = [rows[origin[:, 0]] for rows, origin in zip(self.rows, origins)]
+        tokens = np.concatenate([origin[:, 1] for origin in origins])
+        if (tokens == kernel.STAY).all():
+            return
+        tokens[tokens == kernel.STAY] = self.fusion.vocabulary.blank_id
+        parents = torch.from_numpy(np.concatenate(self.rows))
+        self._set(self.fusion.advance(self.state, parents, torch.from_numpy(tokens)))
+        ends = np.cumsum([len(rows) for rows in self.rows])
+        self.rows = [np.arange(end - len(rows), end) for rows, end in zip(self.rows, ends)]
+
+    def finish(self) -> tuple[np.ndarray, list[dict[str, float]]]:
+        """What the scorers have given, their say on the end included: in all (N,), and by part."""
+        return (self.state.totals + self.fusion.final(self.state)).numpy(), self.fusion.parts(self.state)
+
 
 def _ranked_tokens(log_probs: np.ndarray, limit: int) -> np.ndarray:
-    """(S, C) the likeliest tokens of each frame, best first.
-
-    With K prefixes on the beam, ``limit`` = 2K + 1 of them lose nothing: at most K extensions of one prefix get on the
-    next beam, and at most K + 1 tokens before them are no such extension (the blank, the repeated last token, and
-    those that lead to the K - 1 other prefixes).
-    """
+    """(S, C) the likeliest tokens of each frame, best first."""
     return torch.from_numpy(log_probs).topk(min(limit, log_probs.shape[1]), dim=-1).indices.numpy()
-
-
-def _spell(trie: np.ndarray, node: int) -> list[int]:
-    tokens = []
-    while node > 0:
-        tokens.append(int(trie[node, TOKEN]))
-        node = trie[node, PARENT]
-    return tokens[::-1]
-
-
-@njit(cache=True, nogil=True)
-def _search(log_probs: np.ndarray, ranked: np.ndarray, blank: int, beam_size: int, floor: float) -> _Beam:
-    trie = np.full((1 + beam_size * len(log_probs), 5), -1, dtype=np.int64)
-    trie[0, SLOT] = 0
-    num_nodes = 1
-    beam = _Beam(trie, np.zeros(1, dtype=np.int64), np.array([[0.0, -np.inf]]))
-    candidates = _Candidates(np.empty((beam_size + 1, 3)), np.empty((beam_size + 1, 2), dtype=np.int64))
-    for t in range(len(log_probs)):
-        count = _offer_stays(candidates, beam, log_probs[t], blank)
-        count = _offer_extensions(candidates, count, beam, log_probs[t], ranked[t], blank, floor)
-        nodes = np.empty(count, dtype=np.int64)
-        for k in range(count):
-            node, token = beam.nodes[candidates.origins[k, 0]], candidates.origins[k, 1]
-            nodes[k] = node if token == STAY else _child(trie, node, token)
-            if nodes[k] == -1:
-                nodes[k] = num_nodes
-                num_nodes += 1
-                _add_child(trie, node, token, nodes[k])
-        trie[beam.nodes, SLOT] = -1
-        trie[nodes, SLOT] = np.arange(count)
-        beam = _Beam(trie, nodes, candidates.scores[:count, 1:].copy())
-    return beam
-
-
-@njit(cache=True, nogil=True)
-def _offer_stays(candidates: _Candidates, beam: _Beam, frame: np.ndarray, blank: int) -> int:
-    """Each prefix itself, with the paths that now spell it because its parent, also on the beam, got its last token."""
-    count = 0
-    for k in range(len(beam.nodes)):
-        ending_blank = np.logaddexp(beam.mass[k, 0], beam.mass[k, 1]) + frame[blank]
-        ending_token = -np.inf
-        if beam.nodes[k] > 0:
-            token, parent = beam.trie[beam.nodes[k], TOKEN], beam.trie[beam.nodes[k], PARENT]
-            ending_token = beam.mass[k, 1] + frame[token]
-            if beam.trie[parent, SLOT] >= 0:
-                ending_token = np.logaddexp(ending_token, _extend(beam, beam.trie[parent, SLOT], token, frame))
-        count = _offer(candidates, count, ending_blank, ending_token, k, STAY)
-    return count
-
-
-@njit(cache=True, nogil=True)
-def _offer_extensions(
-    candidates: _Candidates,
-    count: int,
-    beam: _Beam,
-    frame: np.ndarray,
-    tokens: np.ndarray,
-    blank: int,
-    floor: float,
-) -> int:
-    """The prefixes that are not on the beam yet: each one on it with one token more."""
-    beam_size = len(candidates.scores) - 1
-    floor = min(floor, frame[tokens[0]])
-    for k in range(len(beam.nodes)):
-        total = np.logaddexp(beam.mass[k, 0], beam.mass[k, 1])
-        for token in tokens:  # best first: after the first that is too unlikely come only worse ones
-            full = count == beam_size and total + frame[token] <= candidates.scores[count - 1, 0]
-            if full or frame[token] < floor:
-                break
-            child = _child(beam.trie, beam.nodes[k], token)
-            if token != blank and (child == -1 or beam.trie[child, SLOT] == -1):
-                count = _offer(candidates, count, -np.inf, _extend(beam, k, token, frame), k, token)
-    return count
-
-
-@njit(cache=True, nogil=True)
-def _extend(beam: _Beam, k: int, token: int, frame: np.ndarray) -> float:
-    """Log-probability of the paths of prefix ``k`` that get longer by ``token``: after itself only behind a blank."""
-    if beam.nodes[k] > 0 and beam.trie[beam.nodes[k], TOKEN] == token:
-        return beam.mass[k, 0] + frame[token]
-    return np.logaddexp(beam.mass[k, 0], beam.mass[k, 1]) + frame[token]
-
-
-@njit(cache=True, nogil=True)
-def _offer(
-    candidates: _Candidates, count: int, ending_blank: float, ending_token: float, origin: int, token: int
-) -> int:
-    """Insert a possible prefix in order; what falls behind the last of a full beam is dropped. Returns the count."""
-    scores, origins = candidates
-    total = np.logaddexp(ending_blank, ending_token)
-    if total == -np.inf:
-        return count
-    place = count
-    while place > 0 and scores[place - 1, 0] < total:
-        scores[place], origins[place] = scores[place - 1], origins[place - 1]
-        place -= 1
-    scores[place, 0], scores[place, 1], scores[place, 2] = total, ending_blank, ending_token
-    origins[place, 0], origins[place, 1] = origin, token
-    return min(count + 1, len(scores) - 1)
-
-
-@njit(cache=True, nogil=True)
-def _child(trie: np.ndarray, node: int, token: int) -> int:
-    child = trie[node, CHILD]
-    while child != -1 and trie[child, TOKEN] != token:
-        child = trie[child, SIBLING]
-    return child
-
-
-@njit(cache=True, nogil=True)
-def _add_child(trie: np.ndarray, node: int, token: int, child: int) -> None:
-    trie[child, PARENT], trie[child, TOKEN] = node, token
-    trie[child, SIBLING], trie[node, CHILD] = trie[node, CHILD], child

@@ -13,7 +13,12 @@ from speechkit.config import ConfigError, validate
 from speechkit.data.batch import Targets
 from speechkit.decode.ctc_greedy import CtcGreedySearch
 from speechkit.decode.ctc_prefix_beam import CtcPrefixBeamSearch
+from speechkit.decode.scorers.hotwords import HotwordScorer
+from speechkit.graphs.arpa import symbol_names, write_arpa
+from speechkit.graphs.ngram_estimation import estimate
+from speechkit.models.decoder.linear import Linear
 from speechkit.objectives.ctc import CtcObjective
+from speechkit.text.symbols import CharTokenizer
 from speechkit.text.vocabulary import Vocabulary
 
 
@@ -197,3 +202,154 @@ def test_the_best_token_of_a_frame_is_never_unlikely():
 def test_more_hypotheses_than_the_beam_holds_are_an_error():
     with pytest.raises(ConfigError, match="nbest: expected at most beam_size = 3, got 4"):
         validate(CtcPrefixBeamSearch.Config, {"name": "ctc_prefix_beam", "beam_size": 3, "nbest": 4})
+
+
+# --- scorers ------------------------------------------------------------------------------------------------------
+
+LM_TEXTS = ["ab", "abc", "ba", "cab", "a", ""]
+
+
+@pytest.fixture(scope="module")
+def letters():
+    tokenizer = CharTokenizer.Config().build()
+    tokenizer.fit(["abcd"])
+    return tokenizer
+
+
+@pytest.fixture(scope="module")
+def lm(letters, tmp_path_factory):
+    """(model, path of its ARPA file)"""
+    model = estimate([letters.encode(text) for text in LM_TEXTS], letters.vocabulary, 3, "witten_bell")
+    path = tmp_path_factory.mktemp("lm") / "lm.arpa"
+    write_arpa(path, model, symbol_names(letters.tokens))
+    return model, path
+
+
+def fused(letters, probs, **options):
+    """Hypotheses of one utterance, or of several of different length."""
+    several = isinstance(probs, list)
+    probs = probs if several else [probs]
+    config = validate(CtcPrefixBeamSearch.Config, {"name": "ctc_prefix_beam", "nbest": options.get("beam_size", 1), **options})
+    log_probs = torch.nn.utils.rnn.pad_sequence(probs, batch_first=True, padding_value=math.nan).log()
+    found = config.build(vocabulary=letters.vocabulary, tokenizer=letters)(log_probs, torch.tensor([*map(len, probs)]))
+    return found if several else found[0]
+
+
+def lm_option(path, scale):
+    return {"name": "ngram", "path": str(path), "scale": scale}
+
+
+def count(tokens, phrase):
+    return sum(tuple(tokens[i : i + len(phrase)]) == phrase for i in range(len(tokens)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_with_scorers_a_wide_beam_ranks_every_spelling_by_the_sum_of_its_parts(letters, lm, seed):
+    model, path = lm
+    probs = random_probs(4, 5, seed)  # blank, unknown, a, b, c
+    scorers = {"lm": lm_option(path, 0.7), "bias": {"name": "hotwords", "phrases": ["ca", "b"], "boost": 2.0, "scale": 0.4}}
+    found = fused(letters, probs, beam_size=1000, scorers=scorers, length_bonus=0.3)
+    expected, exact = {}, probability_of_all(probs)
+    for tokens, prob in exact.items():
+        bias = 2.0 * (2 * count(tokens, (4, 2)) + count(tokens, (3,)))
+        expected[tokens] = math.log(prob) + 0.7 * model.sentence_log_prob(tokens) + 0.4 * bias + 0.3 * len(tokens)
+    assert {tuple(h.tokens): h.score for h in found} == pytest.approx(expected, abs=1e-4)
+    assert [tuple(h.tokens) for h in found] == sorted(expected, key=expected.__getitem__, reverse=True)
+    for hypothesis in found:
+        scores = hypothesis.scores
+        assert scores["ctc"] == pytest.approx(math.log(exact[tuple(hypothesis.tokens)]), rel=1e-9)
+        whole = scores["ctc"] + 0.7 * scores["lm"] + 0.4 * scores["bias"] + 0.3 * len(hypothesis.tokens)
+        assert hypothesis.score == pytest.approx(whole, abs=1e-5)
+
+
+@pytest.mark.parametrize("beam_size", [1, 3, 7])
+@pytest.mark.parametrize("seed", range(4))
+def test_with_scorers_a_narrow_beam_equals_the_textbook(letters, lm, seed, beam_size):
+    model, path = lm
+    probs = random_probs(13, 5, seed)
+
+    def gain(prefix):
+        return sum(0.8 * model.log_prob([6, *prefix[:i]], token) + 0.5 for i, token in enumerate(prefix))
+
+    beam = {(): (1.0, 0.0)}
+    for frame in probs.tolist():
+        grown = defaultdict(lambda: [0.0, 0.0])
+        for prefix, (ending_blank, ending_token) in beam.items():
+            grown[prefix][0] += (ending_blank + ending_token) * frame[0]
+            for token in range(1, len(frame)):
+                again = bool(prefix) and token == prefix[-1]
+                grown[prefix][1] += ending_token * frame[token] * again
+                grown[prefix + (token,)][1] += (ending_blank + (0.0 if again else ending_token)) * frame[token]
+        ranked = sorted((item for item in grown.items() if sum(item[1])), key=lambda item: -math.log(sum(item[1])) - gain(item[0]))
+        beam = dict(ranked[:beam_size])
+    found = fused(letters, probs, beam_size=beam_size, scorers={"lm": lm_option(path, 0.8)}, length_bonus=0.5)
+    expected = {
+        prefix: math.log(sum(mass)) + gain(prefix) + 0.8 * model.log_prob([6, *prefix], 6) for prefix, mass in beam.items()
+    }
+    assert {tuple(h.tokens): h.score for h in found} == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_language_model_that_knows_nothing_is_a_constant_per_token(letters, tmp_path):
+    lines = ["\\data\\", "ngram 1=7", "", "\\1-grams:", "-99\t<s>", *(f"-0.5\t{name}" for name in symbol_names(letters.tokens)[1:6])]
+    (tmp_path / "lm.arpa").write_text("\n".join([*lines, "-0.5\t</s>", "", "\\end\\", ""]))
+    cost = -0.5 * math.log(10)
+    for seed in range(3):
+        probs = random_probs(17, 5, seed)
+        plain = search(probs, beam_size=8)
+        found = fused(letters, probs, beam_size=8, scorers={"lm": lm_option(tmp_path / "lm.arpa", 1.0)}, length_bonus=-cost)
+        assert [h.tokens for h in found] == [h.tokens for h in plain]
+        assert [h.score - cost for h in found] == pytest.approx([h.score for h in plain], abs=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_hotwords_without_phrases_change_nothing(letters, seed):
+    probs = random_probs(29, 5, seed)
+    found = fused(letters, probs, beam_size=6, scorers={"bias": "hotwords"}, min_token_prob=0.1)
+    assert [h.scores.pop("bias") for h in found] == [0.0] * len(found)
+    assert found == search(probs, beam_size=6, min_token_prob=0.1)
+
+
+def test_a_hotword_is_found_where_the_network_hesitates(letters):
+    path = torch.tensor([[0.3, 0, 0.7, 0, 0], [0.3, 0, 0, 0.36, 0.34]], dtype=torch.float64)
+    assert letters.decode(fused(letters, path, beam_size=4)[0].tokens) == "ab"
+    assert letters.decode(fused(letters, path, beam_size=4, scorers={"bias": {"name": "hotwords", "phrases": ["ac"]}})[0].tokens) == "ac"
+
+
+def test_with_scorers_an_utterance_in_a_batch_is_searched_as_if_alone(letters, lm):
+    options = {"beam_size": 4, "scorers": {"lm": lm_option(lm[1], 0.5)}, "rescore": {"bias": {"name": "hotwords", "phrases": ["ab"]}}}
+    batch = [random_probs(length, 5, seed=length) for length in (17, 11, 0, 13)]
+    together = fused(letters, batch, **options)
+    assert together == [fused(letters, probs, **options) for probs in batch]
+    assert together[2][0].tokens == [] and all(len(hypotheses) == 4 for hypotheses in (together[0], together[1], together[3]))
+
+
+def test_rescoring_ranks_the_whole_beam_by_what_fusion_would_have_added(letters, lm):
+    probs = random_probs(4, 5, seed=1)
+    fusion = fused(letters, probs, beam_size=1000, scorers={"lm": lm_option(lm[1], 0.7)}, length_bonus=0.2)
+    both = fused(letters, probs, beam_size=1000, rescore={"lm": lm_option(lm[1], 0.7)}, length_bonus=0.2)
+    assert {tuple(h.tokens): h.score for h in both} == pytest.approx({tuple(h.tokens): h.score for h in fusion}, abs=1e-5)
+    assert both[0].scores.keys() == {"ctc", "lm"}
+    (best,) = fused(letters, probs, beam_size=1000, nbest=1, rescore={"lm": lm_option(lm[1], 0.7)}, length_bonus=0.2)
+    assert best == both[0]
+
+
+def test_scorers_that_read_the_network_get_its_decoders(letters):
+    seen = []
+
+    class Asking(HotwordScorer):
+        def start(self, decoders, batch_size):
+            seen.append(sorted(decoders))
+            return super().start(decoders, batch_size)
+
+    built = CtcPrefixBeamSearch.Config(length_bonus=0.1).build(vocabulary=letters.vocabulary)
+    built.fusion.scorers["bias"] = Asking(HotwordScorer.Config(), vocabulary=letters.vocabulary)
+    built.fusion.scales.append(1.0)
+    decoders = {"ctc": Linear.Config().build(in_dim=3, vocabulary=letters.vocabulary)}
+    built.decode(decoders, torch.randn(2, 5, 3), torch.tensor([5, 4]))
+    assert seen == [["ctc"]]
+
+
+def test_a_scorer_called_ctc_is_an_error():
+    for option in ("scorers", "rescore"):
+        with pytest.raises(ConfigError, match=f"{option}: expected names other than ctc"):
+            validate(CtcPrefixBeamSearch.Config, {"name": "ctc_prefix_beam", option: {"ctc": "hotwords"}})

@@ -48,6 +48,13 @@ class Scorer(Component, kind="scorer"):
     ) -> None:
         self.config = config
         self.vocabulary = vocabulary
+        self.tokenizer = tokenizer
+        self.model_dir = model_dir
+
+    def find_file(self, path: Path) -> Path:
+        """A path of the options as it is given or, if there is no such file, in the model's folder."""
+        beside = None if self.model_dir is None else self.model_dir / path
+        return beside if beside is not None and beside.exists() and not path.exists() else path
 
     def start(self, decoders: Mapping[str, nn.Module], batch_size: int) -> Any:
         """The state of ``batch_size`` empty hypotheses.
@@ -71,7 +78,7 @@ class Scorer(Component, kind="scorer"):
 
         Args:
             state: Of N hypotheses; it is not changed.
-            parents: (M,) int64, which of the N each one grows from; any order, any number of times.
+            parents: (M,) int64, on any device, which of the N each one grows from; any order, any number of times.
             tokens: (M,) int64, the token each one gets; the blank for none, which copies the parent.
         """
         raise NotImplementedError
