@@ -99,7 +99,8 @@ class CtcPrefixBeamSearch(FrameSearch, name="ctc_prefix_beam"):
         beam_size = self.config.beam_size
         # At most beam_size extensions of one prefix get on the next beam, and at most beam_size + 1 tokens before them are
         # no such extension: the blank, the repeated last token, and those that lead to the other prefixes.
-        ranked = _ranked_tokens(log_probs, 2 * beam_size + 1)
+        limit = min(2 * beam_size + 1, log_probs.shape[1])
+        ranked = torch.from_numpy(log_probs).topk(limit, dim=-1).indices.numpy()
         beam = kernel.search(log_probs, ranked, self.blank_id, beam_size, self.floor, kernel.NO_GAINS)
         scores = np.logaddexp(beam.mass[:, 0], beam.mass[:, 1]).tolist()
         best = list(zip(beam.nodes.tolist(), scores))[: self._num_hypotheses]
@@ -119,7 +120,7 @@ class CtcPrefixBeamSearch(FrameSearch, name="ctc_prefix_beam"):
         """Search a batch, frame by frame, so that the scorers meet the prefixes of all utterances at once."""
         beam_size = self.config.beam_size
         # A scorer may lift any token, so all are looked at; those too unlikely for what scorers can lift are soon done with.
-        ranked = [_ranked_tokens(each, each.shape[1]) for each in utterances]
+        ranked = [np.argsort(-each, axis=1) for each in utterances]
         beams = [kernel.start(len(each), beam_size) for each in utterances]
         fused = _Fused(self.fusion, self.fusion.start(decoders, len(utterances)))
         for t in range(max(map(len, utterances))):
@@ -164,10 +165,10 @@ class _Fused:
 
     def follow(self, origins: list[np.ndarray | None]) -> None:
         """Let the prefixes take the step that the beams took; None: the utterance has ended and stays as it is."""
-        stay = [np.stack([np.arange(len(rows)), np.full(len(rows), kernel.STAY)], axis=1) for rows in self.rows]
-        origins = [old if new is None else new for old, new in zip(stay, origins)]
-        self.rows = [rows[origin[:, 0]] for rows, origin in zip(self.rows, origins)]
-        tokens = np.concatenate([origin[:, 1] for origin in origins])
+        self.rows = [rows if origin is None else rows[origin[:, 0]] for rows, origin in zip(self.rows, origins)]
+        tokens = np.concatenate(
+            [np.full(len(rows), kernel.STAY) if origin is None else origin[:, 1] for rows, origin in zip(self.rows, origins)]
+        )
         if (tokens == kernel.STAY).all():
             return
         tokens[tokens == kernel.STAY] = self.fusion.vocabulary.blank_id
@@ -179,8 +180,3 @@ class _Fused:
     def finish(self) -> tuple[np.ndarray, list[dict[str, float]]]:
         """What the scorers have given, their say on the end included: in all (N,), and by part."""
         return (self.state.totals + self.fusion.final(self.state)).numpy(), self.fusion.parts(self.state)
-
-
-def _ranked_tokens(log_probs: np.ndarray, limit: int) -> np.ndarray:
-    """(S, C) the likeliest tokens of each frame, best first."""
-    return torch.from_numpy(log_probs).topk(min(limit, log_probs.shape[1]), dim=-1).indices.numpy()

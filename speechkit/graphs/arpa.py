@@ -131,16 +131,20 @@ class _Tables:
         while len(self.nodes) < length:
             self.nodes.append({})
         ngram, table = tuple(symbols), self.nodes[length - 1]
-        if START in words[1:] or END in words[:-1]:
-            reader.fail(line, f"<s> only as the first and </s> only as the last of an n-gram, got {' '.join(words)}")
+        known = table.get(ngram)
+        if self.vocabulary.eos_id in ngram:
+            if START in words[1:] or END in words[:-1]:
+                reader.fail(line, f"<s> only as the first and </s> only as the last of an n-gram, got {' '.join(words)}")
+            if length == 1:  # <s> has the backoff weight, </s> the probability
+                place, value = (1, backoff) if words == [START] else (0, log_prob)
+                table[ngram] = known or [math.nan, math.nan]
+                known = None if math.isnan(table[ngram][place]) else known
+                table[ngram][place] = value
+        if known:
+            reader.fail(line, f"each n-gram once, got {' '.join(words)!r} again")
         if length > 1 and ngram[:-1] not in self.nodes[length - 2]:
             reader.fail(line, f"the {length - 1}-gram {' '.join(words[:-1])!r} that {' '.join(words)!r} begins with, got none")
-        shared = length == 1 and ngram[0] == self.vocabulary.eos_id  # <s> has the backoff weight, </s> the probability
-        entry = table.setdefault(ngram, [math.nan, math.nan])
-        new = [math.nan if shared and words == [START] else log_prob, math.nan if shared and words == [END] else backoff]
-        if any(not math.isnan(old) and not math.isnan(value) for old, value in zip(entry, new)):
-            reader.fail(line, f"each n-gram once, got {' '.join(words)!r} again")
-        table[ngram] = [old if math.isnan(value) else value for old, value in zip(entry, new)]
+        table.setdefault(ngram, [log_prob, backoff])
 
     def finish(self, path: Path | str) -> NGram:
         marks = self.nodes[0].get((self.vocabulary.eos_id,), [math.nan, math.nan])
@@ -150,13 +154,12 @@ class _Tables:
         offsets, numbers = [0, 1], {(): 0}
         prefixes, symbols, values = [-1], [-1], [[0.0, 0.0]]
         for table in self.nodes:
-            # By node of the prefix, then by symbol: n-grams of one length sort like that as tuples.
-            for ngram in sorted(table):
-                prefixes.append(numbers[ngram[:-1]])
-                symbols.append(ngram[-1])
-                values.append(table[ngram])
-            numbers = {ngram: index for index, ngram in enumerate(sorted(table), start=offsets[-1])}
-            offsets.append(offsets[-1] + len(table))
+            ngrams = sorted(table)  # as tuples they are in the order of their prefixes' nodes, then of their last symbols
+            prefixes += [numbers[ngram[:-1]] for ngram in ngrams]
+            symbols += [ngram[-1] for ngram in ngrams]
+            values += [table[ngram] for ngram in ngrams]
+            numbers = {ngram: index for index, ngram in enumerate(ngrams, start=offsets[-1])}
+            offsets.append(offsets[-1] + len(ngrams))
         log_probs, log_backoffs = np.array(values).T * _LN10
         arrays = (np.array(offsets), np.array(prefixes), np.array(symbols), log_probs, log_backoffs)
         return NGram(self.vocabulary, *arrays)
@@ -217,7 +220,7 @@ class _Reader:
             self.fail(line, f"{promised[length - 1]} {length}-grams before this line, as \\data\\ says, got {count}")
 
     def _entry(self, line: int, text: str, length: int, longest: bool) -> tuple[int, int, list[str], float, float]:
-        fields = re.split(r"[ \t]+", text)
+        fields = [field for field in text.replace("\t", " ").split(" ") if field]
         if len(fields) not in (length + 1, length + 2) or (longest and len(fields) == length + 2):
             what = "" if longest else " and perhaps a backoff weight"
             self.fail(line, f"a log-probability and {length} word(s){what}, got {text!r}")

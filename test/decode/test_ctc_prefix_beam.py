@@ -35,10 +35,10 @@ def random_probs(num_frames, vocab_size, seed, scale=1.0):
 
 def probability_of_all(probs, blank_id=0):
     """Each spelling's probability, by enumeration of all paths."""
-    found = defaultdict(float)
+    found, frames = defaultdict(float), probs.tolist()
     for path in itertools.product(range(probs.shape[1]), repeat=len(probs)):
         spelled = tuple(token for token, _ in itertools.groupby(path) if token != blank_id)
-        found[spelled] += math.prod(probs[t, k].item() for t, k in enumerate(path))
+        found[spelled] += math.prod(frame[token] for frame, token in zip(frames, path))
     return dict(found)
 
 
