@@ -126,6 +126,9 @@ class Objective(nn.Module, Component, kind="objective"):
     def load(self, folder: Path) -> None:
         """Read what :meth:`fit` wrote; called on every rank, before the first loss."""
 
+    def at_step(self, step: int) -> None:
+        """Hear the number of optimizer steps made so far, before the next one, for objectives that warm up."""
+
     def check_tokens(self, targets: Targets) -> None:
         """Refuse transcripts that cannot come from this vocabulary: kernels read memory by these ids, unchecked.
 

@@ -184,6 +184,11 @@ class AsrTask(Task, name="asr"):
 
     # --- the trainer's view ---------------------------------------------------------------------------------------
 
+    def at_step(self, step: int) -> None:
+        """Tell the objectives, some of which warm up."""
+        for objective in self.objectives.values():
+            objective.at_step(step)
+
     def losses(self, batch: AsrBatch) -> Iterator[tuple[str, Losses]]:
         """Yield the one network with the value of every objective."""
         encoder_out, lens = self.model(batch.inputs, batch.input_lens, batch.is_features)

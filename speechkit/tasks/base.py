@@ -58,6 +58,9 @@ class Task(Component, kind="task"):
         """The task, from what :meth:`prepare` made; on every rank."""
         raise NotImplementedError
 
+    def at_step(self, step: int) -> None:
+        """Hear the number of optimizer steps made so far, before the next one; nothing unless a task says so."""
+
     def begin(self) -> None:
         """What is left to do before the very first step, on every rank; nothing unless a task says so."""
 

@@ -49,6 +49,9 @@ class Task(Protocol):
     def batches(self) -> Batches:
         """The training data."""
 
+    def at_step(self, step: int) -> None:
+        """Hear the number of optimizer steps made so far, before the next one."""
+
     def losses(self, batch: Any) -> Iterator[tuple[str, Losses]]:
         """Yield ``(network, losses)`` for each network to update, in the order of the updates."""
 

@@ -221,6 +221,7 @@ class Trainer:
     def _train_step(self, group: list[Batch], waited: float) -> None:
         started = time.perf_counter()
         rates = self._set_learning_rates()
+        self.task.at_step(self.step)
         report = self.stepper.step(group)
         self.step += 1
         self.position += len(group)

@@ -82,6 +82,15 @@ def test_it_learns(tmp_path):
     assert ended and losses[-1] < 0.05 * losses[0]
 
 
+def test_the_task_hears_before_each_step_how_many_were_made_also_after_resuming(tmp_path):
+    task = ToyTask()
+    run(tmp_path, task, stop_at=2)
+    assert task.heard == [0, 1]
+    task = ToyTask()
+    run(tmp_path, task, max_epochs=1)
+    assert task.heard == [2, 3, 4]
+
+
 def test_a_run_that_has_ended_does_nothing_when_started_again(tmp_path):
     first, _ = run(tmp_path)
     again, ended = run(tmp_path)

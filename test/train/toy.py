@@ -52,9 +52,13 @@ class ToyTask:
         net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(dropout), nn.Tanh(), nn.Linear(8, 1))
         self.networks, self.weights = {"model": net}, {"square": 2.0}
         self.data = batches or ToyBatches()
+        self.heard = []
 
     def batches(self):
         return self.data
+
+    def at_step(self, step):
+        self.heard.append(step)
 
     def losses(self, batch):
         yield "model", {"square": (self.networks["model"](batch.x) - batch.y).square().sum(1)}
