@@ -15,14 +15,14 @@ V, EOS = 5, 4
 
 
 class Bigram(Scorer):
-    """Scores a token by a table, given the one before."""
+    """Scores a token by a table, given the one before; each utterance begins behind another token."""
 
     def __init__(self, scale=1.0):
         super().__init__(Scorer.Config(scale=scale), vocabulary=Vocabulary(V))
         self.table = -torch.rand(V, V, generator=torch.Generator().manual_seed(0))
 
     def start(self, decoders, batch_size):
-        return torch.full((batch_size,), EOS)
+        return EOS - torch.arange(batch_size)
 
     def score(self, state):
         return self.table[state]
@@ -30,8 +30,8 @@ class Bigram(Scorer):
     def advance(self, state, parents, tokens):
         return torch.where(tokens == 0, state[parents], tokens)
 
-    def total(self, tokens):
-        return sum(self.table[a, b].item() for a, b in zip([EOS, *tokens], [*tokens, EOS]))
+    def total(self, utterance, tokens):
+        return sum(self.table[a, b].item() for a, b in zip([EOS - utterance, *tokens], [*tokens, EOS]))
 
 
 def nbest():
@@ -42,11 +42,11 @@ def nbest():
 def test_scores_of_whole_sentences_are_added_and_decide_the_order():
     scorer = Bigram(scale=3.0)
     found = rescore(nbest(), Fusion({"lm": scorer}, 0.0, Vocabulary(V)), {})
-    for old, new in zip(nbest(), found, strict=True):
+    for utterance, (old, new) in enumerate(zip(nbest(), found, strict=True)):
         by_tokens = {tuple(hypothesis.tokens): hypothesis for hypothesis in old}
         assert [h.score for h in new] == sorted((h.score for h in new), reverse=True) and len(new) == len(old)
         for hypothesis in new:
-            before, total = by_tokens.pop(tuple(hypothesis.tokens)), scorer.total(hypothesis.tokens)
+            before, total = by_tokens.pop(tuple(hypothesis.tokens)), scorer.total(utterance, hypothesis.tokens)
             assert hypothesis.score == pytest.approx(before.score + 3.0 * total, abs=1e-6)
             assert hypothesis.scores == {"ctc": before.score, "lm": pytest.approx(total, abs=1e-6)}
             assert hypothesis.token_times == before.token_times and hypothesis.confidences == before.confidences
