@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,9 @@ TOLERANCE = 1e-9  # relative rounding error of a probability
 LARGEST = 50_000_000  # arcs
 
 
-def denominator_graph(model: NGram, topology: Topology, seen_only: bool = False) -> Graph:
+def denominator_graph(
+    model: NGram, topology: Topology, seen_only: bool = False, semiring: Literal["log", "tropical"] = "log"
+) -> Graph:
     """The graph whose paths for a token sequence Y are those of the topology, each with the weight log p(Y) of the model.
 
     The contexts of the graph are the states of the n-gram model; the empty history, which forgets the last token, becomes
@@ -38,12 +40,14 @@ def denominator_graph(model: NGram, topology: Topology, seen_only: bool = False)
             any), their probabilities scaled to one. Much sparser; but unseen sequences, such as some of a validation set,
             are impossible, and p(Y) is no longer that of the model. This is how Kaldi's chain models do it (Povey et
             al. 2016, section 2.3), there without smoothing.
+        semiring: ``log`` for sums over paths. ``tropical`` for the search of a best one, to which a sum of two ways is no use:
+            there arcs hold p(w | h), which is never less than what the way over h' gives.
 
     Raises:
         ValueError: The graph would have more than fifty million arcs.
     """
     lm, blank = _Contexts.of(model), model.vocabulary.blank_id
-    spread = _seen(lm) if seen_only else _exact(lm, topology.merges)
+    spread = _seen(lm) if seen_only else _exact(lm, topology.merges, semiring)
     size = lm.size
     inside, behind, hub = np.arange(3 * size).reshape(3, size)
     known = np.flatnonzero(lm.last >= 0)
@@ -126,7 +130,7 @@ class _Spread(NamedTuple):
     finals: np.ndarray  # (P,)
 
 
-def _exact(lm: _Contexts, merges: bool) -> _Spread:
+def _exact(lm: _Contexts, merges: bool, semiring: str) -> _Spread:
     """All of the model: by arcs and backoff where that is exact, else by an arc for each symbol."""
     sources, targets, symbols, weights = lm.sources, lm.targets, lm.graph.arc_symbols, lm.graph.arc_weights
     low = lm.backoffs[sources]
@@ -140,8 +144,8 @@ def _exact(lm: _Contexts, merges: bool) -> _Spread:
         backed &= lm.last == lm.last[lm.backoffs.clip(min=0)]
 
     kept = backed[sources] & ((left > TOLERANCE) | again)
-    remainders = weights[kept] + np.where(again, 0.0, np.log(left.clip(min=TOLERANCE)))[kept]
-    parts = [(sources[kept], targets[kept], symbols[kept], remainders)]
+    share = np.where(again | (semiring == "tropical"), 0.0, np.log(left.clip(min=TOLERANCE)))
+    parts = [(sources[kept], targets[kept], symbols[kept], (weights + share)[kept])]
     # A last token that is not seen after its history begins anew with what backoff gives it.
     if merges:
         known = np.flatnonzero(backed & (lm.last >= 0))

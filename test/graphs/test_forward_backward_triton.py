@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import sys
 import torch
-sys.path.insert(0, "test/graphs")
+sys.path.insert(0, "test")
 from graph_cases import TOY_TOTAL, random_graph, toy
 from speechkit.graphs import forward_backward_triton
 from speechkit.graphs.forward_backward import TotalScore
