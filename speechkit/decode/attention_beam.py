@@ -37,7 +37,7 @@ class AttentionBeamSearch(AttentionSearch, name="attention_beam"):
         """Options of the attention beam search."""
 
         beam_size: int = Field(10, ge=1)
-        """Unfinished sentences kept after each token."""
+        """Unfinished sentences kept after each token, and hypotheses ranked again by ``rescore``."""
         nbest: int = Field(1, ge=1)
         """Hypotheses returned, at most; no more than beam_size."""
         length_norm: float = Field(0.0, ge=0)
@@ -52,11 +52,16 @@ class AttentionBeamSearch(AttentionSearch, name="attention_beam"):
                 raise ValueError(f"nbest: expected at most beam_size = {self.beam_size}, got {self.nbest}")
             return self
 
+        @model_validator(mode="after")
+        def _scorers_have_names_of_their_own(self) -> Self:
+            if taken := sorted({"attention", "ctc"} & (self.scorers.keys() | self.rescore.keys())):
+                raise ValueError(f"scorers: expected names other than {', '.join(taken)}, the network's own part of the score")
+            return self
+
     def __init__(self, config: Config, **facts: Any) -> None:
         super().__init__(config, **facts)
-        tools = {key: facts.get(key) for key in ("tokenizer", "model_dir")}
-        self.fusion = Fusion.build(config.scorers, config.length_bonus, vocabulary=self.vocabulary, **tools)
-        self.second_pass = Fusion.build(config.rescore, vocabulary=self.vocabulary, **tools)
+        self.fusion = Fusion.build(config.scorers, config.length_bonus, **facts)
+        self.rescoring = Fusion.build(config.rescore, **facts)
 
     def search(
         self, decoder: AttentionDecoder, encoder_out: Tensor, lens: Tensor, decoders: Mapping[str, nn.Module]
@@ -67,14 +72,18 @@ class AttentionBeamSearch(AttentionSearch, name="attention_beam"):
             [self.hypothesis(each, length) for each in sentences or [NOTHING]]
             for sentences, length in zip(beam.run(), lens.tolist(), strict=True)
         ]
-        return rescore(nbest, self.second_pass, decoders)
+        return self.ranked(nbest, decoders)
+
+    def ranked(self, nbest: NBest, decoders: Mapping[str, nn.Module]) -> NBest:
+        """The hypotheses in the order of their scores and what ``rescore`` adds, no more of them than asked for."""
+        return [hypotheses[: self.config.nbest] for hypotheses in rescore(nbest, self.rescoring, decoders)]
 
     def limits(self, lens: Tensor) -> Limits:
         """When to stop."""
         config = self.config
         return Limits(
             beam_size=config.beam_size,
-            nbest=config.nbest,
+            nbest=config.beam_size if self.rescoring else config.nbest,
             tokens=self.max_lens(lens),
             candidates=config.beam_size,  # of one sentence no more can get on the beam
             length_norm=config.length_norm,

@@ -10,13 +10,12 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from speechkit.config import Choice, ComponentConfig
+from speechkit.config import ComponentConfig
 from speechkit.decode.attention_base import refuse_nan
 from speechkit.decode.base import Hypothesis, NBest, Search
 from speechkit.decode.ctc_prefix_beam import CtcPrefixBeamSearch
 from speechkit.decode.rescore import rescore
-from speechkit.decode.scorers.base import Scorer
-from speechkit.decode.scorers.fusion import Fusion
+from speechkit.decode.scorers.fusion import Fusion, FusionConfig
 from speechkit.models.decoder.attention import AttentionDecoder, log_softmax
 from speechkit.models.decoder.base import FrameDecoder
 from speechkit.utils.lens import pad_stack
@@ -26,11 +25,12 @@ class CtcAttentionRescoring(Search, name="ctc_attention_rescoring"):
     """The n best of a CTC prefix beam search, ranked again with an attention decoder (Zhang et al., 2020, arXiv:2012.05481,
     section 2.4): all of them go through the decoder at once, so it costs little more than CTC alone.
 
-    ``score`` is ``w log p_ctc + (1 - w) log p_attention + length_bonus * tokens``, as in the joint search, but only what is
-    among CTC's best can be found. Token times are those of CTC, and so is a share w of the confidences.
+    ``score`` is ``w log p_ctc + (1 - w) log p_attention`` and what scorers and length bonus added in the first pass, as in the
+    joint search, but only what is among the best of that pass can be found. Token times are those of CTC, and so is a share
+    w of the confidences.
     """
 
-    class Config(ComponentConfig):
+    class Config(ComponentConfig, FusionConfig):
         """Options of the search in two passes."""
 
         objective: str | None = None
@@ -43,10 +43,6 @@ class CtcAttentionRescoring(Search, name="ctc_attention_rescoring"):
         """Hypotheses returned, at most; no more than beam_size."""
         ctc_weight: float = Field(0.3, ge=0, le=1)
         """w: share of CTC in the score; attention has the rest."""
-        length_bonus: float = 0.0
-        """Nats per token."""
-        rescore: dict[str, Choice[Scorer]] = {}
-        """Scorers that have a say in the ranking, each by its total score times its scale."""
 
         @model_validator(mode="after")
         def _nbest_fits_the_beam(self) -> Self:
@@ -56,10 +52,15 @@ class CtcAttentionRescoring(Search, name="ctc_attention_rescoring"):
 
     def __init__(self, config: Config, **facts: Any) -> None:
         super().__init__(config, **facts)
-        first = CtcPrefixBeamSearch.Config(beam_size=config.beam_size, nbest=config.beam_size, objective=config.ctc_objective)
+        first = CtcPrefixBeamSearch.Config(
+            beam_size=config.beam_size,
+            nbest=config.beam_size,
+            objective=config.ctc_objective,
+            scorers=config.scorers,
+            length_bonus=config.length_bonus,
+        )
         self.first_pass = first.build(**facts)
-        tools = {key: facts.get(key) for key in ("tokenizer", "model_dir")}
-        self.fusion = Fusion.build(config.rescore, config.length_bonus, vocabulary=self.vocabulary, **tools)
+        self.rescoring = Fusion.build(config.rescore, **facts)
 
     @torch.inference_mode()
     def decode(self, decoders: Mapping[str, nn.Module], encoder_out: Tensor, encoder_out_lens: Tensor) -> NBest:
@@ -72,16 +73,16 @@ class CtcAttentionRescoring(Search, name="ctc_attention_rescoring"):
         ranked: NBest = [[] for _ in found]
         for (b, hypothesis), given in zip(flat, log_probs, strict=True):
             ranked[b].append(self._weighed(hypothesis, given))
-        ranked = rescore(ranked, self.fusion, decoders)
+        ranked = rescore(ranked, self.rescoring, decoders)
         return [sorted(each, key=lambda hypothesis: -hypothesis.score)[: self.config.nbest] for each in ranked]
 
     def _weighed(self, hypothesis: Hypothesis, log_probs: list[float]) -> Hypothesis:
-        weight, scores = self.config.ctc_weight, {"attention": sum(log_probs), "ctc": hypothesis.scores["ctc"]}
+        weight, attention = self.config.ctc_weight, sum(log_probs)
         own = [min(1.0, math.exp(each)) for each in log_probs]
         return Hypothesis(
             tokens=hypothesis.tokens,
-            score=weight * scores["ctc"] + (1.0 - weight) * scores["attention"],
-            scores=scores,
+            score=hypothesis.score + (1.0 - weight) * (attention - hypothesis.scores["ctc"]),
+            scores={"attention": attention, **hypothesis.scores},
             token_times=hypothesis.token_times,
             confidences=[(1.0 - weight) * a + weight * b for a, b in zip(own, hypothesis.confidences)],
         )

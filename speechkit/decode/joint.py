@@ -14,7 +14,6 @@ from speechkit.decode.attention_beam import NOTHING, AttentionBeamSearch
 from speechkit.decode.base import Hypothesis, NBest
 from speechkit.decode.ctc_alignment import align
 from speechkit.decode.ctc_prefix_score import CtcPrefixScorer
-from speechkit.decode.rescore import rescore
 from speechkit.decode.sentence_beam import Limits, SentenceBeam
 from speechkit.models.decoder.attention import AttentionDecoder
 from speechkit.models.decoder.base import FrameDecoder
@@ -57,7 +56,7 @@ class JointSearch(AttentionBeamSearch, name="joint"):
             [timed_by_ctc(self.hypothesis(each, len(row)), row, self.blank_id, weight) for each in sentences or [NOTHING]]
             for sentences, row in zip(beam.run(), rows, strict=True)
         ]
-        return rescore(nbest, self.second_pass, decoders)
+        return self.ranked(nbest, decoders)
 
     def limits(self, lens: Tensor) -> Limits:
         """When to stop; CTC is asked about a few more tokens than get on the beam."""

@@ -158,3 +158,20 @@ def test_a_decoder_that_never_ends_is_stopped():
 def test_more_hypotheses_than_the_beam_holds_are_an_error():
     with pytest.raises(ConfigError, match="nbest: expected at most beam_size = 3, got 4"):
         validate(AttentionBeamSearch.Config, {"name": "attention_beam", "beam_size": 3, "nbest": 4})
+
+
+def test_the_whole_beam_is_ranked_again_before_it_is_cut():
+    built = search(AttentionBeamSearch, max_len_ratio=0.5, beam_size=50)
+    lm = Table([0.0, 0, 5, 0, 0])
+    built.rescoring.scorers, built.rescoring.scales = {"lm": lm}, [1.0]
+    (found,) = built.decode(model(), encodings()[:1], LENS[:1])[0]
+    everything = fused({}, beam_size=50, nbest=50)
+    assert found.tokens == [2] * MAX_LEN != everything[0].tokens
+    (same,) = (h for h in everything if h.tokens == found.tokens)
+    assert found.score == pytest.approx(same.score + 15) and found.scores == {**same.scores, "lm": 15.0}
+
+
+def test_a_scorer_called_like_a_part_of_the_network_is_an_error():
+    for option in ("scorers", "rescore"):
+        with pytest.raises(ConfigError, match="expected names other than ctc"):
+            validate(AttentionBeamSearch.Config, {option: {"ctc": {"name": "hotwords", "phrases": ["a"]}}})

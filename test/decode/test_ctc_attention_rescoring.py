@@ -13,15 +13,16 @@ from speechkit.decode.ctc_prefix_beam import CtcPrefixBeamSearch
 def test_the_sentences_of_ctc_are_ranked_by_both_objectives(decoder, seed):
     decoders = model(decoder, seed)
     built = search(CtcAttentionRescoring, beam_size=8, nbest=8, ctc_weight=0.4, length_bonus=0.2)
-    first = search(CtcPrefixBeamSearch, beam_size=8, nbest=8).decode(decoders, encodings(seed), LENS)
+    first = search(CtcPrefixBeamSearch, beam_size=8, nbest=8, length_bonus=0.2).decode(decoders, encodings(seed), LENS)
     for b, hypotheses in enumerate(built.decode(decoders, encodings(seed), LENS)[:2]):
         by_ctc = {tuple(h.tokens): h for h in first[b]}
         attention, _ = log_likelihoods(decoders, encodings(seed)[b : b + 1], LENS[b : b + 1], [h.tokens for h in hypotheses])
         assert {tuple(h.tokens) for h in hypotheses} == by_ctc.keys()
         for h, a in zip(hypotheses, attention, strict=True):
             same = by_ctc[tuple(h.tokens)]
-            assert h.scores == pytest.approx({"attention": a, "ctc": same.score}) and h.token_times == same.token_times
-            assert h.score == pytest.approx(0.4 * same.score + 0.6 * a + 0.2 * len(h.tokens))
+            ctc = same.scores["ctc"]
+            assert h.scores == pytest.approx({"attention": a, "ctc": ctc}) and h.token_times == same.token_times
+            assert h.score == pytest.approx(0.4 * ctc + 0.6 * a + 0.2 * len(h.tokens))
 
 
 def test_with_ctc_alone_the_order_stays_and_with_attention_alone_it_is_the_best_of_those():
