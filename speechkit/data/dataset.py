@@ -14,9 +14,10 @@ from lhotse.cut import Cut, MonoCut
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from speechkit.data.alternatives import alternatives
 from speechkit.data.audio import AudioCache, load_audio
 from speechkit.data.augment import Augmenter
-from speechkit.data.batch import AsrBatch
+from speechkit.data.batch import AsrBatch, Slot
 from speechkit.data.cuts import transcript
 from speechkit.utils.lens import pad_stack
 
@@ -70,6 +71,7 @@ class AsrDataset(Dataset):
             token_lens=token_lens,
             texts=[transcript(cut) for cut in cuts],
             durations=[cut.duration for cut in cuts],
+            alternatives=self._load_alternatives(cuts, tokens, token_lens),
         )
 
     def _load_waveform(self, cut: Cut) -> Tensor:
@@ -98,6 +100,14 @@ class AsrDataset(Dataset):
             return torch.tensor(self.tokenize(text), dtype=torch.int64)
         except ValueError as error:
             raise ValueError(f"cut {cut.id}: {error}") from error
+
+    def _load_alternatives(self, cuts: Sequence[Cut], tokens: Tensor, token_lens: Tensor) -> list[list[Slot]] | None:
+        """Per utterance; one without any has its transcript alone. None if none has any."""
+        found = [alternatives(cut, self.tokenize) for cut in cuts]
+        if all(slots is None for slots in found):
+            return None
+        rows = zip(found, tokens.tolist(), token_lens.tolist())
+        return [[[(0.0, row[:length])]] if slots is None else slots for slots, row, length in rows]
 
 
 def _stored_frames(cut: Cut) -> np.ndarray:

@@ -111,6 +111,14 @@ def test_a_transcript_that_the_tokenizer_refuses_names_the_cut(cuts):
         AsrDataset(tokenize, RATE)[cuts]
 
 
+def test_uncertain_transcripts_come_with_the_batch_and_certain_ones_beside_them(cuts):
+    assert AsrDataset(tokenize, RATE)[cuts].alternatives is None
+    cuts[1].supervisions[0].custom = {"nbest": [[-0.5, "bb"], [-1.0, "b"]]}
+    batch = AsrDataset(tokenize, RATE)[cuts[:3]]
+    assert batch.alternatives == [[[(0.0, [1])]], [[(-0.5, [2, 2]), (-1.0, [2])]], [[(0.0, [3, 3, 3])]]]
+    assert batch.targets.alternatives is batch.alternatives
+
+
 def test_a_cut_without_transcript_is_named(cuts):
     with pytest.raises(ValueError, match="^cut c: expected one supervision with text"):
         AsrDataset(tokenize, RATE)[[cuts[0], fastcopy(cuts[2], supervisions=[])]]
