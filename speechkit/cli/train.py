@@ -1,6 +1,7 @@
 """Train. Running the same command again goes on from the last checkpoint; Ctrl-C saves first.
 
   speechkit train conf/ctc.yaml --exp exp/ctc
+  speechkit train conf/lm.yaml --exp exp/lm        a language model on the same tokens
   speechkit train conf/ctc.yaml --exp exp/small encoder.dim=128 train.max_epochs=10
 """
 
