@@ -26,10 +26,11 @@ CORE = [
     "numba>=0.60",
     "espeakng-loader>=0.2.4",  # espeak-ng as a wheel: the voice of the built-in corpus, and IPA
 ]
-TEST = ["pytest>=8", "pytest-xdist>=3.5", "jiwer>=3"]
+GRAPH = ["kaldifst>=1.8"]  # OpenFst as a wheel, with which decoding graphs are composed
+TEST = ["pytest>=8", "pytest-xdist>=3.5", "jiwer>=3", *GRAPH, "kaldi-decoder>=0.3"]
 EXTRAS = {
     "tts": ["pypinyin", "pyworld", "pesq", "pystoi"],
-    "graph": ["kaldifst", "kaldi-decoder", "kenlm"],
+    "graph": GRAPH,
     "export": ["onnx", "onnxscript", "onnxruntime"],
     "serve": ["fastapi", "uvicorn", "websockets", "prometheus-client"],
     "scale": ["dask[distributed]", "fsspec", "s3fs"],
