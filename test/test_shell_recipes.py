@@ -152,3 +152,14 @@ def test_all_objectives_share_the_manifests_and_end_in_one_table(recipes: Path) 
 def test_an_unknown_objective_is_refused_with_a_guess(recipes: Path) -> None:
     ran = bash(f"egs/yesno/asr/run.sh --conf {shlex.quote(str(recipes / 'conf.yaml'))} --objective transduser", recipes)
     assert ran.returncode == 2 and "got 'transduser', did you mean transducer?" in ran.stderr
+
+
+def test_a_search_through_a_graph_has_it_made_in_the_experiment_before_training(recipes: Path) -> None:
+    config = recipes / "conf.yaml"
+    config.write_text(config.read_text(encoding="utf-8") + "search: {name: wfst, graph: graph}\n", encoding="utf-8")
+    graph = "graph ./conf.yaml --to exp/ctc/graph"
+    assert speechkit_calls(recipes, "mini_librispeech/asr") == [*ALL[:3], graph, *ALL[3:]]
+    assert speechkit_calls(recipes, "mini_librispeech/asr", "--stage", "3", "--stop-stage", "3", "--force", "true") == [graph]
+    config.write_text("task: asr\ncorpus: {name: mini_librispeech}\n", encoding="utf-8")
+    asked = speechkit_calls(recipes, "mini_librispeech/asr", "search=wfst", "search.graph=graph")
+    assert graph in asked and "decode exp/ctc search=wfst search.graph=graph" in asked

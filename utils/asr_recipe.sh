@@ -14,7 +14,8 @@ repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$repository/utils/parse_options.sh"
 source "$repository/utils/stage.sh"
 
-stage_numbers=(0 1 2 4 5 6)
+stage_numbers=(0 1 2 4 5 6) # a recipe with decoding graphs puts 3 in, and the extra that they need
+recipe_extras=()
 stage=0
 stop_stage=6
 force=false
@@ -34,7 +35,7 @@ parse_recipe_options() {
   parse_options conf exp objective stage stop_stage force "${recipe_options[@]}" -- "$@"
   check_stages
   check_objective
-  if [[ -n ${SPEECHKIT_COMMAND-} ]]; then "$repository/run.sh" setup; fi # called by run.sh
+  if [[ -n ${SPEECHKIT_COMMAND-} ]]; then "$repository/run.sh" setup "${recipe_extras[@]}"; fi # called by run.sh
   local venv=${SPEECHKIT_VENV:-$repository/.venv}
   if [[ -d $venv/bin ]]; then PATH=$(cd "$venv/bin" && pwd):$PATH; fi
   command -v speechkit >/dev/null || die "no speechkit in $venv; run $repository/run.sh setup first" 1
@@ -89,12 +90,12 @@ asr_stages() {
 
 # asr_experiment: from nothing to a scored recogniser in $exp, as $conf and `overrides` say.
 asr_experiment() {
-  local changes=() search=() override keys corpus_key all_key features
+  local changes=() search=() override keys corpus_key all_key features graph
   for override in "${overrides[@]}"; do # a trained model can be searched in many ways: that changes decoding alone
     if [[ $override =~ ^search[.=] ]]; then search+=("$override"); else changes+=("$override"); fi
   done
   keys=$(config_keys "$conf" "${changes[@]}")
-  read -r corpus_key all_key features <<<"$keys"
+  read -r corpus_key all_key features graph <<<"$keys"
   local data_log=data/log/${corpus_key:0:8} exp_log=$exp/log
   stage_before="" stage_missing=""
 
@@ -107,6 +108,10 @@ asr_experiment() {
   if [[ $features == precomputed ]]; then
     stage 2 "features" --log "$exp_log" --key "$all_key" \
       speechkit features "$conf" "${changes[@]}"
+  fi
+  if [[ $graph == graph || " ${search[*]} " == *" search.graph=graph "* ]]; then # the experiment's own
+    stage 3 "graph" --log "$exp_log" --key "$all_key" \
+      speechkit graph "$conf" "${changes[@]}" --to "$exp/graph"
   fi
   stage 4 "train" --log "$exp_log" --key "$all_key" \
     speechkit train "$conf" "${changes[@]}" --exp "$exp" --fail-if-stopped
@@ -137,7 +142,8 @@ PYTHON
   search_checked=true
 }
 
-# config_keys CONF CHANGE...: hashes of what the manifests depend on and of the whole config, and `data.features`.
+# config_keys CONF CHANGE...: hashes of what the manifests depend on and of the whole config, `data.features`, and
+# `search.graph` (- for none).
 config_keys() {
   python - "$PWD" "$@" <<'PYTHON'
 import hashlib
@@ -158,7 +164,10 @@ except config.ConfigError as error:
     sys.exit(f"error: {error}")
 data = raw.get("data") or {}
 # Manifests hold absolute paths of recordings, so a moved folder needs new ones.
-print(digest(folder, raw.get("corpus"), data.get("root")), digest(raw), data.get("features", "on_the_fly"))
+search = raw.get("search")
+graph = search.get("graph") if isinstance(search, dict) else None
+manifests = digest(folder, raw.get("corpus"), data.get("root"))
+print(manifests, digest(raw), data.get("features", "on_the_fly"), graph or "-")
 PYTHON
 }
 
