@@ -10,6 +10,7 @@ import torch
 
 from speechkit.graphs.ctc import ctc_loss
 from speechkit.graphs.transducer import transducer_loss
+from speechkit.graphs.transducer_pruning import simple_log_probs
 from speechkit.objectives import backends
 
 
@@ -67,6 +68,30 @@ def test_transducer_losses_and_gradients_equal_ours(backend, topology):
         nats.sum().backward()
         results.append([each.cpu() for each in (nats.detach(), blank.grad, label.grad)])
     torch.testing.assert_close(results[1], results[0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.optional
+@pytest.mark.parametrize("backend", ["k2", "fast_rnnt"])
+def test_the_simple_joiner_with_smoothing_and_the_pruned_lattice_equal_theirs(backend):
+    package = pytest.importorskip(backend, exc_type=Exception)
+    generator = torch.Generator().manual_seed(0)
+    am, lm, logits = (torch.randn(1, *shape, 11, generator=generator) for shape in ((23,), (8,), (23, 8)))
+    tokens, lens = torch.randint(1, 11, (1, 7), generator=generator), (torch.tensor([23]), torch.tensor([7]))
+    facts = {"symbols": tokens, "termination_symbol": 0, "boundary": torch.tensor([[0, 0, 7, 23]])}
+    simple, occupied = package.rnnt_loss_smoothed(
+        lm=lm.requires_grad_(), am=am.requires_grad_(), lm_only_scale=0.25, am_only_scale=0.1, reduction="sum",
+        return_grad=True, **facts,
+    )  # fmt: skip
+    ours = transducer_loss(*simple_log_probs(am, lm, tokens, lens[1], 0, 0.25, 0.1), *lens)
+    torch.testing.assert_close(ours.sum(), simple, rtol=1e-5, atol=0)
+    ranges = package.get_rnnt_prune_ranges(*occupied, boundary=facts["boundary"], s_range=4)
+    in_windows = logits.gather(2, ranges[..., None].expand(-1, -1, -1, 11))
+    pruned = package.rnnt_loss_pruned(logits=in_windows, ranges=ranges, reduction="none", **facts)
+    cells = torch.zeros(1, 23, 8, dtype=torch.bool).scatter_(2, ranges, True)
+    log_probs = logits.log_softmax(-1).masked_fill(~cells[..., None], -torch.inf)
+    label = log_probs[:, :, :-1].gather(3, tokens[:, None, :, None].expand(-1, 23, -1, 1)).squeeze(3)
+    for loss in (transducer_loss, lambda *args: backends.transducer_loss(backend, *args)):
+        torch.testing.assert_close(loss(log_probs[..., 0], label, *lens), pruned, rtol=1e-5, atol=0)
 
 
 @pytest.mark.optional
