@@ -20,10 +20,12 @@ from speechkit.utils.lens import padding_mask
 
 Kernel = Literal["auto", "numba", "torch", "dense", "triton"]
 KERNELS = ("numba", "torch", "dense", "triton")
-"""The modules ``forward_backward_<kernel>``, each with a class ``Sums(nodes, device)`` to be called for batches: probabilities
-(B, S, C) float64 of the classes that the graph has, divided by the highest one of the frame, and zero behind the lengths (B,)
-in; total scores (B,), occupancies (B, S, C) and exact (B,) bool out. Exact is False where so much of the sum was too small a number in comparison
-that the rest may be wrong; such utterances are computed again with logarithms."""
+"""The modules ``forward_backward_<kernel>``, each with a class ``Sums(nodes, device)`` to be called for batches.
+
+In go probabilities (B, S, C) float64 of the classes that the graph has, divided by the highest one of the frame, and zero behind
+the lengths; the lengths (B,); and whether the result is to be more precise than float32. Out come total scores (B,),
+occupancies (B, S, C) and exact (B,) bool, False where so much of the sum was too small a number in comparison that the rest
+may be wrong; such utterances are computed again with logarithms."""
 
 
 class TotalScore:
@@ -97,7 +99,7 @@ class TotalScore:
         highest = scores.amax(2).double()
         shift = highest.masked_fill(highest == -torch.inf, 0.0)
         probs = few.double().sub(shift.unsqueeze(2)).exp_().masked_fill_(padding.unsqueeze(2), 0.0)
-        totals, occupancies, exact = self._sums_on(scores.device)(probs, lens)
+        totals, occupancies, exact = self._sums_on(scores.device)(probs, lens, scores.dtype == torch.float64)
         totals += shift.sum(1)
         again = (~exact & (lens > 0)).nonzero().flatten()
         if len(again):

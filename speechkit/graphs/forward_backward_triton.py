@@ -76,6 +76,6 @@ class Sums:
     def __init__(self, nodes: Nodes, device: torch.device) -> None:
         self.steps = SparseSteps(nodes, device, Product)
 
-    def __call__(self, probs: Tensor, lens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def __call__(self, probs: Tensor, lens: Tensor, precise: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Total scores, occupancies, and whether they are exact."""
         return sums_by_frames(self.steps, probs, lens)

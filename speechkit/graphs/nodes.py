@@ -34,6 +34,7 @@ class Nodes:
         initial: (N,) nats, of beginning at a node, over any hubs.
         final: (N,) nats, of ending from a node, over any hubs.
         no_frames: Log-score (nats) of the paths without a frame.
+        graph: What they were made of.
     """
 
     labels: np.ndarray
@@ -42,6 +43,7 @@ class Nodes:
     initial: np.ndarray
     final: np.ndarray
     no_frames: float
+    graph: Graph
 
     @property
     def num_nodes(self) -> int:
@@ -131,23 +133,10 @@ class Nodes:
         initial, final = np.full((2, len(keys) + len(hubs)), -np.inf)
         initial[place], final[place] = graph.initial, graph.final
         labels = np.concatenate([labels, np.full(len(hubs), EPSILON)])
-        return cls.from_arcs(labels, sources, targets, weights, initial, final)
-
-    @classmethod
-    def from_arcs(
-        cls,
-        labels: np.ndarray,
-        sources: np.ndarray,
-        targets: np.ndarray,
-        weights: np.ndarray,
-        initial: np.ndarray,
-        final: np.ndarray,
-    ) -> Nodes:
-        """Sort arcs, and carry initial and final weights over hubs; arguments as for the class."""
         arriving, leaving = sorted_arcs(len(labels), sources, targets, weights)
         initial, over_hubs, at_once = carried(labels, arriving, leaving, initial, final)
         no_frames = float(np.logaddexp.reduce(at_once, initial=-np.inf))
-        return cls(labels.astype(np.int64), arriving, leaving, initial, over_hubs, no_frames)
+        return cls(labels, arriving, leaving, initial, over_hubs, no_frames, graph)
 
 
 def sorted_arcs(num_nodes: int, sources: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> tuple[Rows, Rows]:
