@@ -95,7 +95,7 @@ def transducer_loss(
         frame_lens: (B,) int64 frames, each <= S.
         token_lens: (B,) int64 tokens, each <= U.
         topology: Where a token leads to.
-        fastemit: Lambda of FastEmit (Yu et al. 2021, arXiv:2010.11148, equation 9): the gradient of tokens, not that of
+        fastemit: Lambda of FastEmit (Yu et al. 2021, arXiv:2010.11148): the gradient of tokens, not that of
             blanks, is multiplied by ``1 + fastemit``, which teaches to emit early. The value is that of the loss without it;
             NeMo reports ``(1 + fastemit)`` times this value, with the same gradient as here.
         kernel: Which implementation.

@@ -19,7 +19,7 @@ from speechkit.utils.lens import padding_mask
 
 
 class PrunedTransducerObjective(TransducerObjective, name="pruned_transducer"):
-    """``simple_scale * L_simple + pruned_scale * L_pruned`` (Kuang et al. 2022, arXiv:2206.13236, section 2).
+    """``simple_scale * L_simple + pruned_scale * L_pruned`` (Kuang et al. 2022, arXiv:2206.13236).
 
     The simple joiner adds two linear projections to V logits. Its loss, over all cells, trains these projections and the
     encoder, and its occupancies say which ``prune_range`` positions of each frame the real joiner computes. The pruned loss
