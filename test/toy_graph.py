@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speechkit.decode.ctc_alignment import align
+from speechkit.graphs.aligner import align_ctc
 from speechkit.graphs.arpa import read_arpa
 from speechkit.graphs.folder import DecodingGraph, write_graph
 from speechkit.graphs.ngram import NGram
@@ -71,7 +71,7 @@ def spelled(spellings: Spellings, words: tuple[str, ...]):
 def viterbi(log_probs: np.ndarray, tokens: list[int], topology: str) -> float:
     """The likeliest path of a known token sequence."""
     if topology == "ctc":
-        return align(log_probs, tokens)[0]
+        return align_ctc(log_probs, tokens).score
     best = -math.inf if tokens or len(log_probs) else 0.0
     for borders in itertools.combinations(range(1, len(log_probs)), max(0, len(tokens) - 1)):
         pieces = zip(tokens, (0, *borders), (*borders, len(log_probs)))

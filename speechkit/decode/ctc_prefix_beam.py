@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from speechkit.decode import ctc_prefix_kernel as kernel
 from speechkit.decode.base import FrameSearch, Hypothesis, NBest, checked_utterances
-from speechkit.decode.ctc_alignment import align
 from speechkit.decode.rescore import rescore
 from speechkit.decode.scorers.fusion import Fusion, FusionConfig, FusionState
+from speechkit.graphs.aligner import align_ctc
 from speechkit.models.decoder.base import FrameDecoder
 
 NO_DECODERS: Mapping[str, nn.Module] = MappingProxyType({})
@@ -111,8 +111,8 @@ class CtcPrefixBeamSearch(FrameSearch, name="ctc_prefix_beam"):
         return self.config.beam_size if self.rescoring else self.config.nbest
 
     def _hypothesis(self, tokens: list[int], score: float, log_probs: np.ndarray) -> Hypothesis:
-        _, times, confidences = align(log_probs, tokens, self.blank_id)
-        return Hypothesis(tokens, score, {"ctc": score}, times, confidences)
+        path = align_ctc(log_probs, tokens, self.blank_id)
+        return Hypothesis(tokens, score, {"ctc": score}, path.token_times, path.confidences)
 
     # --- with scorers -------------------------------------------------------------------------------------------
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from speechkit.decode.attention_beam import NOTHING, AttentionBeamSearch
 from speechkit.decode.base import Hypothesis, NBest
-from speechkit.decode.ctc_alignment import align
 from speechkit.decode.ctc_prefix_score import CtcPrefixScorer
 from speechkit.decode.sentence_beam import Limits, SentenceBeam
+from speechkit.graphs.aligner import align_ctc
 from speechkit.models.decoder.attention import AttentionDecoder
 from speechkit.models.decoder.base import FrameDecoder
 
@@ -74,9 +74,9 @@ def timed_by_ctc(hypothesis: Hypothesis, log_probs: np.ndarray, blank_id: int, w
         blank_id: Id of the blank.
         weight: In [0, 1].
     """
-    score, times, peaks = align(log_probs, hypothesis.tokens, blank_id)
-    if score == -math.inf:
+    path = align_ctc(log_probs, hypothesis.tokens, blank_id)
+    if path.score == -math.inf:
         return hypothesis
     own = hypothesis.confidences
-    confidences = [(1.0 - weight) * a + weight * b for a, b in zip(own, peaks, strict=True)]
-    return replace(hypothesis, token_times=times, confidences=confidences)
+    confidences = [(1.0 - weight) * a + weight * b for a, b in zip(own, path.confidences, strict=True)]
+    return replace(hypothesis, token_times=path.token_times, confidences=confidences)

@@ -66,42 +66,11 @@ def align_ctc(log_probs: np.ndarray, tokens: Sequence[int], blank_id: int = 0) -
     if score == -np.inf:
         return NO_PATH
     # The path never goes back to a lower state, so the frames of one token are one run.
-    return _from_runs(score, path, np.arange(1, len(states), 2), log_probs[:, states[1::2]])
-
-
-def align_segments(
-    emissions: np.ndarray, stay: np.ndarray, step: np.ndarray, log_posteriors: np.ndarray | None = None
-) -> Alignment:
-    """The best way to cut the frames into one segment per token, without blanks: ASG, HMM.
-
-    ``delta_t(u) = f_t(u) + max(delta_{t-1}(u) + stay(u), delta_{t-1}(u-1) + step(u-1))`` from the first token in the first
-    frame to the last token in the last frame; every token has a frame. Of equal paths the one that moves on earlier wins.
-
-    Args:
-        emissions: (S, U) scores of the transcript's tokens in each frame, in nats.
-        stay: (U,) scores of going on with a token, per frame after its first.
-        step: (U - 1,) scores of going from a token to the next one.
-        log_posteriors: (S, U) what confidences are read from, where the emissions are no log-probabilities.
-
-    Raises:
-        ValueError: There are no tokens to give the frames to.
-    """
-    num_frames, num_tokens = emissions.shape
-    if num_tokens == 0 and num_frames > 0:
-        raise ValueError("expected at least one token for the frames, since nothing stands for silence; got an empty text")
-    if num_frames < num_tokens or num_frames == 0:
-        return NO_PATH if num_tokens else Alignment(0.0)
-    score, path = _segment_path(*(np.ascontiguousarray(each, dtype=np.float64) for each in (emissions, stay, step)))
-    if score == -np.inf:
-        return NO_PATH
-    return _from_runs(score, path, np.arange(num_tokens), emissions if log_posteriors is None else log_posteriors)
-
-
-def _from_runs(score: float, path: np.ndarray, places: np.ndarray, log_posteriors: np.ndarray) -> Alignment:
-    """Spans of the ``places`` (U,) of tokens on a ``path`` (S,) that never goes back."""
-    first, last = np.searchsorted(path, places), np.searchsorted(path, places, side="right")
-    peaks = [float(np.exp(log_posteriors[a:b, u].max())) for u, (a, b) in enumerate(zip(first, last))]
-    return Alignment(float(score), list(zip(first.tolist(), last.tolist())), [min(1.0, peak) for peak in peaks])
+    labels = np.arange(1, len(states), 2)
+    first, last = np.searchsorted(path, labels), np.searchsorted(path, labels, side="right")
+    spans = list(zip(first.tolist(), last.tolist()))
+    peaks = [min(1.0, float(np.exp(log_probs[a:b, token].max()))) for (a, b), token in zip(spans, tokens)]
+    return Alignment(float(score), spans, peaks)
 
 
 def align_monotonic(blank: np.ndarray, label: np.ndarray) -> Alignment:
@@ -164,22 +133,6 @@ def _ctc_path(log_probs: np.ndarray, states: np.ndarray) -> tuple[float, np.ndar
     if num_states > 1 and delta[s - 1] > delta[s]:
         s -= 1
     return delta[s], _trace(moves, s)
-
-
-@njit(cache=True, nogil=True)
-def _segment_path(emissions: np.ndarray, stay: np.ndarray, step: np.ndarray) -> tuple[float, np.ndarray]:
-    num_frames, num_tokens = emissions.shape
-    moves = np.zeros((num_frames, num_tokens), dtype=np.int8)
-    delta = np.full(num_tokens, -np.inf)
-    delta[0] = emissions[0, 0]
-    for t in range(1, num_frames):
-        for u in range(num_tokens - 1, -1, -1):
-            best, move = delta[u] + stay[u], STAY
-            if u >= 1 and delta[u - 1] + step[u - 1] > best:
-                best, move = delta[u - 1] + step[u - 1], STEP
-            delta[u] = best + emissions[t, u]
-            moves[t, u] = move
-    return delta[num_tokens - 1], _trace(moves, num_tokens - 1)
 
 
 @njit(cache=True, nogil=True)

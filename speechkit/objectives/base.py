@@ -97,9 +97,9 @@ class Objective(nn.Module, Component, kind="objective"):
 
         An objective whose paths give tokens to frames takes :mod:`speechkit.graphs.aligner`: it lets
         :func:`~speechkit.graphs.aligner.utterances` cut its scores into utterances and hands each to the function of its
-        lattice: ``align_ctc`` (CTC, CTC-CRF, the numerator of LF-MMI over a CTC topology), ``align_monotonic`` and
-        ``align_transducer`` (transducers: log-probabilities of the blank and of the next token at each frame and number of
-        tokens), ``align_segments`` (ASG, HMM: a score per frame and token, and per stay and step).
+        lattice: ``align_ctc`` (CTC, CTC-CRF), ``align_monotonic`` and ``align_transducer`` (transducers: log-probabilities of
+        the blank and of the next token at each frame and number of tokens), or
+        :func:`~speechkit.graphs.graph_aligner.align_graph` (a graph of the transcript).
 
         Returns:
             An alignment per utterance; one with the score ``-inf`` where there is no path.

@@ -7,9 +7,9 @@ import torch
 from hybrid import LENS, VOCABULARY, all_sentences, encodings, log_likelihoods, model, search
 
 from speechkit.decode.attention_beam import AttentionBeamSearch
-from speechkit.decode.ctc_alignment import align
 from speechkit.decode.ctc_prefix_beam import CtcPrefixBeamSearch
 from speechkit.decode.joint import JointSearch
+from speechkit.graphs.aligner import align_ctc
 
 MAX_LEN = 3
 
@@ -72,13 +72,13 @@ def test_times_are_those_of_the_ctc_alignment_and_confidences_are_mixed():
     decoders = model(seed=2)
     (hypothesis,) = decode(decoders, 2, ctc_weight=0.25)
     log_probs = decoders["ctc"](encodings(2))[0].detach().numpy()
-    _, times, peaks = align(log_probs, hypothesis.tokens)
-    assert hypothesis.tokens and hypothesis.token_times == times
+    path = align_ctc(log_probs, hypothesis.tokens)
+    assert hypothesis.tokens and hypothesis.token_times == path.token_times
     state, own = decoders["attention"].start(encodings(2)[:1], LENS[:1]), []
     for token, following in zip([4, *hypothesis.tokens], hypothesis.tokens):
         given, state = decoders["attention"].step(torch.tensor([token]), state)
         own.append(given[0, following].exp().item())
-    assert hypothesis.confidences == pytest.approx([0.75 * a + 0.25 * c for a, c in zip(own, peaks)])
+    assert hypothesis.confidences == pytest.approx([0.75 * a + 0.25 * c for a, c in zip(own, path.confidences)])
 
 
 def test_ctc_is_asked_about_more_tokens_than_attention_would_keep():

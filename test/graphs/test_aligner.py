@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from speechkit.graphs.aligner import NO_PATH, align_ctc, align_monotonic, align_segments, align_transducer, utterances
+from speechkit.graphs.aligner import NO_PATH, align_ctc, align_monotonic, align_transducer, utterances
 
 
 def random_log_probs(*shape, seed=0):
@@ -65,35 +65,6 @@ def test_a_token_that_is_impossible_where_it_must_be_has_no_alignment():
 
 def test_no_frames_and_no_tokens_are_certain():
     assert align_ctc(random_log_probs(0, 4), []).score == 0.0
-
-
-# --- segments -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("num_tokens", [1, 2, 4, 6])
-@pytest.mark.parametrize("seed", range(3))
-def test_segments_are_the_best_of_all_cuts_of_the_frames(num_tokens, seed):
-    random = np.random.default_rng(seed)
-    emissions, stay, step = random.normal(size=(6, num_tokens)), random.normal(size=num_tokens), random.normal(size=num_tokens - 1)
-    best, best_borders = -math.inf, None
-    for inner in itertools.combinations(range(1, 6), num_tokens - 1):
-        borders = [0, *inner, 6]
-        score = step.sum()
-        for u in range(num_tokens):
-            score += emissions[borders[u] : borders[u + 1], u].sum() + stay[u] * (borders[u + 1] - borders[u] - 1)
-        if score > best:
-            best, best_borders = score, borders
-    found = align_segments(emissions, stay, step, np.log(np.full((6, num_tokens), 0.25)))
-    assert found.score == pytest.approx(best, abs=1e-12)
-    assert found.token_times == list(itertools.pairwise(best_borders))
-    assert found.confidences == pytest.approx([0.25] * num_tokens)
-
-
-def test_more_segments_than_frames_have_no_alignment_and_frames_without_a_token_are_an_error():
-    assert align_segments(np.zeros((2, 3)), np.zeros(3), np.zeros(2)) == NO_PATH
-    assert align_segments(np.zeros((0, 0)), np.zeros(0), np.zeros(0)).score == 0.0
-    with pytest.raises(ValueError, match="expected at least one token for the frames"):
-        align_segments(np.zeros((2, 0)), np.zeros(0), np.zeros(0))
 
 
 # --- lattices -----------------------------------------------------------------------------------------------------
