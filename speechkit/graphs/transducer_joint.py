@@ -6,8 +6,9 @@ cell, and the backward pass goes over the cells again. Only cells that some path
 padding costs nothing, and the windows of a pruned transducer are the same computation with fewer cells.
 
 A cell of occupancy gamma adds at most 2 gamma to the gradient of its logits (in L1 norm), and most of a lattice is far from
-every likely path. The backward pass leaves out the cells below :func:`negligible`: all of them in a frame, or at a position,
-then sum to less than half a unit in the last place of 1, while the occupancies of a frame sum to at least 1.
+every likely path. The backward pass leaves out the least passed cells, as many as together have less than 2^-24 in their
+frame and at their position (2^-53 in double precision): half a unit in the last place of 1, which is what the occupancies
+of a frame sum to at least.
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ class JointOptions(NamedTuple):
     """Cells whose hidden vectors and logits are held at the same time; None for what suits the device."""
     cache: float = 256.0
     """MiB of log-probabilities that the forward pass may keep for the backward pass, which computes all others again."""
-    min_occupancy: float | None = None
-    """The backward pass leaves out cells with less; None for :func:`negligible`, 0 to leave out none with any."""
+    neglect: float | None = None
+    """Occupancy that the backward pass may leave out, in sum over any frame and over any position; None for half a unit in
+    the last place of 1, 0 for none."""
     kernel: Kernel = "auto"
     """Implementation of the lattice."""
 
@@ -176,9 +178,14 @@ def joint_log_probs(
     return _two_of_each(joiner, cells, (*encoded.shape[:2], predicted.shape[1]), blank_id, options, None)
 
 
-def negligible(dtype: torch.dtype, num_frames: int, num_positions: int) -> float:
-    """The occupancy below which all cells of a frame, or of a position, together are less than half an ulp of 1."""
-    return torch.finfo(dtype).eps / 2 / max(num_frames, num_positions)
+def significant(occupancy: Tensor, neglect: float) -> Tensor:
+    """(B, S, U + 1) bool: all cells but the least, whose sum over a frame, and over a position, is at most ``neglect``."""
+    left_out = torch.ones_like(occupancy, dtype=torch.bool)
+    for dim in (1, 2):
+        values = occupancy.sort(dim).values
+        least_kept = values.where(values.cumsum(dim) > neglect, torch.inf).amin(dim, keepdim=True)
+        left_out &= occupancy < least_kept
+    return ~left_out  # NaN is not left out, so that it is noticed
 
 
 def _cells(
@@ -228,11 +235,10 @@ class _JointLoss(torch.autograd.Function):
         result = forward_backward(*log_probs, frame_lens, token_lens, options.topology, options.kernel)
         if not is_learning:
             return -result.log_likelihood
-        blank = result.blank.flatten()[cells.index]
-        label = F.pad(result.label, (0, 1)).flatten()[cells.index] * (1 + options.fastemit)
-        least = options.min_occupancy
-        least = negligible(joiner.dtype, *shape[1:]) if least is None else least
-        places = (~(blank + label <= least)).nonzero().flatten()  # NaN counts as well, so that it is noticed
+        blank, label = result.blank, F.pad(result.label, (0, 1)) * (1 + options.fastemit)
+        neglect = torch.finfo(joiner.dtype).eps / 2 if options.neglect is None else options.neglect
+        places = significant(blank + label, neglect).flatten()[cells.index].nonzero().flatten()
+        blank, label = blank.flatten()[cells.index], label.flatten()[cells.index]
         cells = cells.at(places)
         ctx.joiner, ctx.blank_id, ctx.options = joiner, blank_id, options
         ctx.save_for_backward(encoded, predicted, weight, bias, cache, places, blank[places], label[places],
@@ -246,22 +252,22 @@ class _JointLoss(torch.autograd.Function):
         cells, joiner = Cells(*ctx.saved_tensors[8:]), ctx.joiner
         of_utterance = grad.to(joiner.dtype)[cells.frame // factors[0].shape[1]]
         blank, label = blank * of_utterance, label * of_utterance
-        encoded, predicted, weight, bias = (torch.zeros_like(factor, dtype=joiner.dtype) for factor in factors)
+        grads = [torch.zeros_like(factor, dtype=joiner.dtype) for factor in factors]
+        by_frame, by_position = (each.view(-1, each.shape[2]) for each in grads[:2])
         border = int((places < len(cache)).sum())
         with torch.autocast(grad.device.type, enabled=False):
-            for chunk in _chunks(len(cells), len(weight), grad.device, ctx.options, border):
+            for chunk in _chunks(len(cells), cache.shape[1], grad.device, ctx.options, border):
                 part = cells.at(chunk)
                 hidden = joiner.hidden(part)
                 kept = chunk.start < border
                 log_probs = cache.index_select(0, places[chunk]) if kept else joiner.log_probs(hidden)
-                logits = log_probs.exp_().mul_((blank[chunk] + label[chunk])[:, None])
-                logits[:, ctx.blank_id] -= blank[chunk]
-                logits.scatter_add_(1, part.label[:, None], -label[chunk, None])
-                bias += logits.sum(0)
-                logits = logits.to(hidden.dtype)
-                weight += logits.T @ hidden
-                total = torch.ops.aten.tanh_backward(logits @ joiner.weight, hidden).to(joiner.dtype)
-                encoded.view(-1, encoded.shape[2]).index_add_(0, part.frame, total)
-                predicted.view(-1, encoded.shape[2]).index_add_(0, part.position, total)
-        grads = (each.to(factor.dtype) for each, factor in zip((encoded, predicted, weight, bias), factors))
-        return *grads, None, None, None, None, None, None
+                of_logits = log_probs.exp_().mul_((blank[chunk] + label[chunk])[:, None])
+                of_logits[:, ctx.blank_id] -= blank[chunk]
+                of_logits.scatter_add_(1, part.label[:, None], -label[chunk, None])
+                grads[3] += of_logits.sum(0)
+                of_logits = of_logits.to(hidden.dtype)
+                grads[2] += of_logits.T @ hidden
+                of_sums = torch.ops.aten.tanh_backward(of_logits @ joiner.weight, hidden).to(joiner.dtype)
+                by_frame.index_add_(0, part.frame, of_sums)
+                by_position.index_add_(0, part.position, of_sums)
+        return *(each.to(factor.dtype) for each, factor in zip(grads, factors)), None, None, None, None, None, None

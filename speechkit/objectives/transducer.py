@@ -38,9 +38,10 @@ class TransducerObjective(Objective, name="transducer"):
         joiner_cache: float = Field(256.0, ge=0.0)
         """MiB of log-probabilities to keep from the forward to the backward pass, which computes the rest once more. With 0
         memory is bounded by the chunk alone, at the price of up to a third more time."""
-        min_occupancy: float | None = Field(None, ge=0.0, lt=1.0)
-        """Leave cells that paths pass with less probability out of the gradient. Null: only what is lost in float32 rounding
-        anyway, less than 2^-24 in any frame and at any position in sum. Typically that is more than half of the cells."""
+        neglect: float | None = Field(None, ge=0.0, lt=1.0)
+        """Occupancy (expected number of paths) that may be left out of the gradient, in sum over the least passed cells of any
+        frame or of any position. Null: 2^-24, which is lost in float32 rounding anyway, and typically more than half of the
+        cells; 0 leaves out none."""
         kernel: Kernel = "auto"
         """What computes the lattice: numba on a CPU, triton on a GPU, torch anywhere; they give the same numbers."""
         decoder: Choice[Decoder] = Transducer.Config()
@@ -102,5 +103,5 @@ class TransducerObjective(Objective, name="transducer"):
     def _options(self) -> JointOptions:
         config = self.config
         return JointOptions(
-            config.topology, config.fastemit, config.joiner_chunk, config.joiner_cache, config.min_occupancy, config.kernel
+            config.topology, config.fastemit, config.joiner_chunk, config.joiner_cache, config.neglect, config.kernel
         )

@@ -9,7 +9,7 @@ from transducer_vectors import log_probs_of
 
 from speechkit.graphs import transducer_joint
 from speechkit.graphs.transducer import cells_on_paths, forward_backward, transducer_loss
-from speechkit.graphs.transducer_joint import Joiner, JointOptions, joint_log_probs, joint_loss, negligible
+from speechkit.graphs.transducer_joint import Joiner, JointOptions, joint_log_probs, joint_loss, significant
 
 B, S, U, J, V, BLANK = 3, 11, 4, 6, 7, 2
 TOKENS = torch.tensor([[1, 3, 3, 6], [0, 5, 99, -1], [4, 1, 6, 99]])
@@ -125,24 +125,29 @@ def test_what_is_left_out_of_the_gradient_is_bounded_by_its_occupancy_and_by_def
     inputs = [each.requires_grad_() for each in inputs]
     target = torch.randint(3, V, (1, tokens))
 
-    def grads(least: float | None) -> list[Tensor]:
-        loss = joint_loss(*inputs, target, *lens, BLANK, JointOptions(min_occupancy=least))
+    def grads(neglect: float | None) -> list[Tensor]:
+        loss = joint_loss(*inputs, target, *lens, BLANK, JointOptions(neglect=neglect))
         return torch.autograd.grad(loss.sum(), inputs)
 
-    everything, default, rough = grads(0.0), grads(None), grads(1e-3)
+    everything, default, rough = grads(0.0), grads(None), grads(0.01)
     with torch.no_grad():
         passed = forward_backward(*joint_log_probs(*inputs, target, *lens, BLANK), *lens)
     passed = passed.blank + torch.nn.functional.pad(passed.label, (0, 1))
-    least = negligible(torch.float32, frames, tokens + 1)
-    assert (passed <= least).float().mean() > 0.3  # else this test would say nothing
-    left_out = passed.where(passed <= least, 0.0)
-    assert left_out.sum(1).max() < 2**-24 and left_out.sum(2).max() < 2**-24
     assert passed.sum(2).min() > 0.999
+    neglected = ~significant(passed, 2**-24)
+    assert neglected.float().mean() > 0.3  # else this test would say nothing
+    left_out = passed.where(neglected, 0.0)
+    assert left_out.sum(1).max() < 2**-24 and left_out.sum(2).max() < 2**-24
     for one, other in zip(default, everything):
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6 * other.abs().max().item())
-    difference = (rough[3] - everything[3]).abs().sum()
-    bound = 2 * passed.where(passed <= 1e-3, 0.0).sum()
-    assert 1e-4 < difference <= bound
+    left_out = passed.where(~significant(passed, 0.01), 0.0)
+    assert 0.001 < (rough[3] - everything[3]).abs().sum() <= 2 * left_out.sum()
+
+
+def test_significant_cells_are_all_but_the_least_and_nan_is_one_of_them():
+    occupancy = torch.tensor([[[0.7, 0.2, 0.06, 0.0], [0.1, 0.05, torch.nan, 0.9], [0.0, 0.04, 0.3, 0.66]]])
+    assert significant(occupancy, 0.1)[0].int().tolist() == [[1, 1, 0, 0], [1, 0, 1, 1], [0, 0, 1, 1]]
+    assert torch.equal(significant(occupancy, 0.0), occupancy != 0)
 
 
 def test_fastemit_scales_the_gradient_that_comes_through_the_tokens():

@@ -84,7 +84,7 @@ def test_frames_are_needed_once_for_all_tokens_or_once_for_each(topology):
 
 
 @pytest.mark.parametrize(
-    "options", [{"joiner_chunk": 3}, {"joiner_cache": 0.0}, {"min_occupancy": 0.0}, {"kernel": "torch"}]
+    "options", [{"joiner_chunk": 3}, {"joiner_cache": 0.0}, {"neglect": 0.0}, {"kernel": "torch"}]
 )
 def test_how_it_is_computed_changes_neither_loss_nor_gradient(options):
     results = []
@@ -118,7 +118,7 @@ def test_the_blank_and_unknown_ids_among_the_tokens_are_errors_about_the_utteran
 
 def test_options_that_cannot_be_are_errors():
     for option, value in (
-        ("topology", "diagonal"), ("fastemit", -0.1), ("joiner_chunk", 0), ("min_occupancy", 1.0), ("kernel", "k2"),
+        ("topology", "diagonal"), ("fastemit", -0.1), ("joiner_chunk", 0), ("neglect", 1.0), ("kernel", "k2"),
     ):  # fmt: skip
         with pytest.raises(ConfigError, match=option):
             validate(TransducerObjective.Config, {"name": "transducer", option: value})
