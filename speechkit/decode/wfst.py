@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
+import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
+from speechkit.config import Choice
 from speechkit.decode import token_passing
-from speechkit.decode.base import FrameSearch, Hypothesis, NBest
+from speechkit.decode.base import FrameSearch, Hypothesis, NBest, checked_utterances
 from speechkit.decode.lattice import Lattice, LatticePath, Weights
+from speechkit.decode.rescore import rescore
+from speechkit.decode.scorers.base import Scorer
+from speechkit.decode.scorers.fusion import Fusion
 from speechkit.graphs.folder import DecodingGraph
 from speechkit.graphs.topology import ctc_topology, label
 from speechkit.graphs.wfst import Wfst
+from speechkit.models.decoder.base import FrameDecoder
 from speechkit.text.tokenizer import Tokenizer
 from speechkit.text.vocabulary import Vocabulary
 from speechkit.utils.utterances import UtteranceError
 
+T = TypeVar("T")
+NO_DECODERS: Mapping[str, nn.Module] = MappingProxyType({})
 WIDENINGS = 8  # times that the beam is doubled where no path in it ends, before all paths are looked at
 
 
@@ -29,7 +40,7 @@ class WfstSearch(FrameSearch, name="wfst"):
     A path's score is ``acoustic_scale * ctc + lm_scale * graph + length_bonus * number of words``: the log-probability of
     its frames' labels, and that of its words and spellings. A hypothesis has the score of its best path, not the sum of
     several; the n-best are those of the lattice, each with other words. A backoff arc stays open where an n-gram is known,
-    see :func:`speechkit.graphs.grammar.grammar_fst`; ``rescore`` puts exact scores in their place.
+    see :func:`speechkit.graphs.grammar.grammar_fst`; ``lattice_lm`` puts exact scores in their place.
     """
 
     class Config(FrameSearch.Config):
@@ -54,13 +65,18 @@ class WfstSearch(FrameSearch, name="wfst"):
         """Hypotheses returned, at most."""
         skip_blanks: float | None = Field(None, gt=0.5, lt=1)
         """Frames whose blank is at least this probable, but the first of several in a row, are not searched."""
-        rescore: str | None = None
-        """ARPA file of a language model that replaces the graph's own in the lattice."""
+        lattice_lm: str | None = None
+        """ARPA file, looked for like the graph, of a language model that takes the place of the graph's own in the lattice."""
+        rescore: dict[str, Choice[Scorer]] = {}
+        """Scorers of tokens that rank the lattice's n-best again, each by its total score times its scale."""
+        rescore_nbest: int = Field(100, ge=1)
+        """Hypotheses that ``rescore`` ranks; ``nbest`` of them are returned."""
 
     def __init__(
         self, config: Config, *, vocabulary: Vocabulary, tokenizer: Tokenizer | None = None, model_dir: Path | None = None
     ) -> None:
         super().__init__(config, vocabulary=vocabulary, tokenizer=tokenizer, model_dir=model_dir)
+        self.rescoring = Fusion.build(config.rescore, vocabulary=vocabulary, tokenizer=tokenizer, model_dir=model_dir)
         self.graph: DecodingGraph | None = None
         if config.graph is not None:
             self.graph = DecodingGraph.read(self._find(config.graph))
@@ -68,10 +84,10 @@ class WfstSearch(FrameSearch, name="wfst"):
         fst = ctc_topology(vocabulary.size, vocabulary.blank_id) if self.graph is None else self.graph.fst
         self.fst, self.arc_sources, self.arrays = fst, fst.sources, self._weighted(fst)
         self.models = None
-        if config.rescore is not None:
+        if config.lattice_lm is not None:
             if self.graph is None:
-                raise ValueError("search.rescore: expected search.graph, whose language model it replaces, got null")
-            self.models = self.graph.language_model(), self.graph.read_arpa(self._find(config.rescore))
+                raise ValueError("search.lattice_lm: expected search.graph, whose language model it replaces, got null")
+            self.models = self.graph.language_model(), self.graph.read_arpa(self._find(config.lattice_lm))
 
     def _find(self, path: str) -> Path:
         """A path as it is given, or in the model's folder."""
@@ -84,26 +100,39 @@ class WfstSearch(FrameSearch, name="wfst"):
         final = np.where(np.isfinite(fst.final), self.config.lm_scale * fst.final.astype(np.float64), np.inf)
         return token_passing.graph_arrays(fst, costs, final)
 
-    def __call__(self, log_probs: Tensor, lens: Tensor) -> NBest:
+    def decode(self, decoders: Mapping[str, nn.Module], encoder_out: Tensor, encoder_out_lens: Tensor) -> NBest:
+        """Search the frames' distributions; see :meth:`Search.decode`."""
+        return self(*self._scored(decoders, encoder_out, encoder_out_lens), decoders)
+
+    def _scored(self, decoders: Mapping[str, nn.Module], encoder_out: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:
+        decoder = self.pick_decoder(decoders, FrameDecoder, "scores frames, such as ctc", self.config.objective)
+        return decoder(encoder_out), lens
+
+    def __call__(self, log_probs: Tensor, lens: Tensor, decoders: Mapping[str, nn.Module] = NO_DECODERS) -> NBest:
         """Search each utterance of a batch; see :meth:`FrameSearch.__call__`.
+
+        Args:
+            log_probs: (B, S, V) nats.
+            lens: (B,) frames.
+            decoders: The model's, by the name of their objective, for scorers that ask the network.
 
         Raises:
             UtteranceError: The log-probabilities of an utterance are not any, or the graph has no path for them.
         """
-        found: NBest = []
-        for index in range(len(lens)):
-            try:
-                found += super().__call__(log_probs[index : index + 1], lens[index : index + 1])
-            except UtteranceError as error:
-                raise UtteranceError(index, error.problem) from None
-        return found
+        utterances = checked_utterances(log_probs, lens)
+        nbest = _each(self.search, utterances)
+        with torch.inference_mode():
+            return [hypotheses[: self.config.nbest] for hypotheses in rescore(nbest, self.rescoring, decoders)]
+
+    def lattices(self, decoders: Mapping[str, nn.Module], encoder_out: Tensor, encoder_out_lens: Tensor) -> list[Lattice]:
+        """The lattice of each utterance; arguments and errors as :meth:`Search.decode`."""
+        utterances = checked_utterances(*self._scored(decoders, encoder_out, encoder_out_lens))
+        return _each(self.lattice, utterances)
 
     def search(self, log_probs: np.ndarray) -> list[Hypothesis]:
-        """Search one utterance: (S, V) log-probabilities -> the n-best."""
+        """Search one utterance: (S, V) float64 log-probabilities -> hypotheses, best first."""
         lattice = self.lattice(log_probs)
-        paths = lattice.nbest(self.config.nbest, self.weights)
-        if not paths:
-            raise UtteranceError(0, f"expected a path that {self.config.rescore} knows the words of, got none; add its words")
+        paths = lattice.nbest(self.config.rescore_nbest if self.rescoring else self.config.nbest, self.weights)
         return [self._hypothesis(path, lattice, log_probs) for path in paths]
 
     @property
@@ -179,3 +208,14 @@ class WfstSearch(FrameSearch, name="wfst"):
             return Hypothesis(tokens, path.score, {"ctc": scores["ctc"]}, times, peaks)
         words = self.graph.words(lattice.words[links])
         return Hypothesis(tokens, path.score, scores, times, peaks, self.graph.spellings.segment(words, tokens))
+
+
+def _each(function: Callable[[np.ndarray], T], utterances: Sequence[np.ndarray]) -> list[T]:
+    """What a function of one utterance gives for each; its errors get the utterance's number in the batch."""
+    found = []
+    for index, utterance in enumerate(utterances):
+        try:
+            found.append(function(utterance))
+        except UtteranceError as error:
+            raise UtteranceError(index, error.problem) from None
+    return found

@@ -11,6 +11,8 @@ import pytest
 import torch
 from toy_graph import TEXTS, char_tokenizer, every_sentence, language_model, random_log_probs, toy_graph
 
+from speechkit.decode.scorers.base import Scorer
+from speechkit.decode.scorers.fusion import Fusion
 from speechkit.decode.wfst import WfstSearch
 from speechkit.graphs.arpa import read_arpa, write_arpa
 from speechkit.text.lexicon import Lexicon
@@ -137,7 +139,7 @@ def test_rescoring_puts_another_models_scores_in_place_of_the_graphs(graph, tmp_
         words: (a, g - old([ids[w] for w in words]) + new.sentence_log_prob([ids[w] for w in words]))
         for words, (a, g) in tried.items()
     }
-    found = search(graph, **WIDE, rescore=str(tmp_path / "new.arpa")).search(log_probs)
+    found = search(graph, **WIDE, lattice_lm=str(tmp_path / "new.arpa")).search(log_probs)
     assert [said(each) for each in found] == [words for _, words in ranked(exact)[:8]]
     assert [each.scores["graph"] for each in found] == pytest.approx([exact[said(each)][1] for each in found], abs=1e-4)
 
@@ -151,9 +153,36 @@ def test_a_rescoring_model_without_a_word_of_the_graph_is_refused(graph, tmp_pat
     text = "".join(kept).replace(f"ngram 1={count + 1}", f"ngram 1={count}")
     (tmp_path / "small.arpa").write_text(text)
     with pytest.raises(ValueError, match="small.arpa: expected a 1-gram for every word, got none for 1 of them: 'ab'"):
-        search(graph, rescore=str(tmp_path / "small.arpa"))
-    with pytest.raises(ValueError, match="search.rescore: expected search.graph"):
-        WfstSearch.Config(rescore="x.arpa").build(vocabulary=Vocabulary(V))
+        search(graph, lattice_lm=str(tmp_path / "small.arpa"))
+    with pytest.raises(ValueError, match="search.lattice_lm: expected search.graph"):
+        WfstSearch.Config(lattice_lm="x.arpa").build(vocabulary=Vocabulary(V))
+
+
+class Length(Scorer):
+    """One nat for each token."""
+
+    def start(self, decoders, batch_size):
+        return torch.zeros(batch_size)
+
+    def score(self, state):
+        rows = torch.ones(len(state), self.vocabulary.size)
+        rows[:, self.vocabulary.eos_id] = 0.0
+        return rows
+
+    def advance(self, state, parents, tokens):
+        return state[parents]
+
+
+def test_scorers_of_tokens_rank_the_n_best_again(graph) -> None:
+    log_probs, lens = torch.from_numpy(random_log_probs(5, V, seed=8))[None], torch.tensor([5])
+    (plain,) = search(graph, **WIDE)(log_probs, lens)
+    built = search(graph, **{**WIDE, "nbest": 2}, rescore_nbest=8)
+    built.rescoring = Fusion({"long": Length(Scorer.Config(scale=3.0), vocabulary=TOKENS.vocabulary)}, 0.0, TOKENS.vocabulary)
+    (found,) = built(log_probs, lens)
+    expected = sorted(plain, key=lambda each: -each.score - 3 * len(each.tokens))[:2]
+    assert [each.words for each in found] == [each.words for each in expected] and found[0].words != plain[0].words
+    assert found[0].score == pytest.approx(expected[0].score + 3 * len(expected[0].tokens))
+    assert found[0].scores == expected[0].scores | {"long": len(expected[0].tokens)}
 
 
 def test_an_utterance_without_a_path_is_named(graph) -> None:
