@@ -53,9 +53,7 @@ class TransducerGreedySearch(TransducerSearch, name="transducer_greedy"):
             best, tokens = log_probs.max(-1)
             blank = log_probs[:, 0, self.blank_id]
             walked = [walks[row] for row in active]
-            emitted = [
-                self._follow(*each) for each in zip(walked, best.tolist(), tokens.tolist(), blank.tolist(), strict=True)
-            ]
+            emitted = [self._follow(*each) for each in zip(walked, best.tolist(), tokens.tolist(), blank.tolist(), strict=True)]
             predicted, state = _read(decoder, predicted, state, emitted)
             going = [i for i, walk in enumerate(walked) if walk.frame < walk.num_frames]
             if len(going) < len(active):

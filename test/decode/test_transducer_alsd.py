@@ -19,12 +19,12 @@ def test_no_hypothesis_has_more_labels_per_frame_than_allowed(ratio, most):
     assert max(len(h.tokens) for h in hypotheses) == most
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_with_wide_beams_it_finds_what_the_frame_synchronous_search_finds(seed):
     decoder = toy(4, seed, blank_bonus=4.0)
-    options = {"beam_size": 150, "nbest": 1}
-    one = decode("transducer_alsd", decoder, encodings(2, 6, seed=seed), max_tokens_per_frame=1.0, **options)
-    other = decode("transducer_beam", decoder, encodings(2, 6, seed=seed), max_symbols_per_frame=5, **options)
+    options = {"beam_size": 60, "nbest": 1}
+    one = decode("transducer_alsd", decoder, encodings(1, 5, seed=seed), max_tokens_per_frame=1.0, **options)
+    other = decode("transducer_beam", decoder, encodings(1, 5, seed=seed), max_symbols_per_frame=5, **options)
     for mine, theirs in zip(one, other, strict=True):
         assert mine[0].tokens == theirs[0].tokens and mine[0].token_times == theirs[0].token_times
         assert mine[0].score == pytest.approx(theirs[0].score, abs=1e-3)

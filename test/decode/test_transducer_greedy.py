@@ -29,8 +29,8 @@ def walk(decoder, encoder_out, limit):
 @pytest.mark.parametrize("limit", [1, 3])
 @pytest.mark.parametrize("blank_bonus", [-3.0, 2.0, 9.0])
 def test_it_equals_a_walk_frame_by_frame(limit, blank_bonus):
-    decoder, encoder_out = toy(6, seed=3, blank_bonus=blank_bonus), encodings(3, 31)
-    lens = torch.tensor([31, 8, 17])
+    decoder, encoder_out = toy(6, seed=3, blank_bonus=blank_bonus), encodings(3, 19)
+    lens = torch.tensor([19, 8, 11])
     search = build("transducer_greedy", decoder.vocabulary, max_symbols_per_frame=limit)
     for b, (best,) in enumerate(search.decode({"transducer": decoder}, encoder_out, lens)):
         labels, score, frames = walk(decoder, encoder_out[b, : lens[b]], limit)

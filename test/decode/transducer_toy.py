@@ -48,9 +48,7 @@ def log_probs_after(decoder: Transducer, encoded: torch.Tensor, labels: tuple[in
     return joiner(joiner.encoder_proj(encoded), joiner.predictor_proj(predicted)).log_softmax(-1).tolist()
 
 
-def probability_of_all(
-    decoder: Transducer, encoded: torch.Tensor, limit: int, most: int = 99
-) -> dict[tuple[int, ...], float]:
+def probability_of_all(decoder: Transducer, encoded: torch.Tensor, limit: int, most: int = 99) -> dict[tuple[int, ...], float]:
     """Each label sequence's log-probability, by enumeration of all alignments of the encodings (S, D).
 
     ``limit`` is the number of labels that a frame may hold before its blank; 1: a frame holds one symbol. ``most`` is the

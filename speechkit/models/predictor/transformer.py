@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from speechkit.models.encoder.transformer import TransformerLayer
 from speechkit.models.predictor.base import Predictor, State
 from speechkit.nn.activation import Activation
+from speechkit.nn.attention import causal_mask
 from speechkit.nn.position import Position, SinusoidalPosition
 from speechkit.text.vocabulary import Vocabulary
 
@@ -56,8 +57,7 @@ class Transformer(Predictor, name="transformer"):
 
     def predict(self, history: Tensor) -> Tensor:
         """Run the layers over ``history`` (B, U + 1); padding comes later than every label, so that none sees it."""
-        length = history.shape[1]
-        visible = torch.ones(length, length, dtype=torch.bool, device=history.device).tril()
+        visible = causal_mask(history.shape[1], history.device)
         if self.window is not None:
             visible = visible.triu(1 - self.window)
         x, _ = self.position(self.embedding(history))
