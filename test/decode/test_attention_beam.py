@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from speechkit.config import ConfigError, validate
 from speechkit.decode.attention_beam import AttentionBeamSearch
 from speechkit.decode.attention_greedy import AttentionGreedySearch
 from speechkit.decode.scorers.base import Scorer
+from speechkit.models.decoder.attention import AttentionDecoder
 
 every_decoder = pytest.mark.parametrize("decoder", ["transformer", "las"])
 MAX_LEN = 3  # of 6 and 4 frames, at 0.5 and 0.75 tokens per frame
@@ -74,6 +76,40 @@ def test_a_search_that_stops_early_misses_nothing_that_it_would_have_found(beam_
         with monkeypatch.context() as patch:
             patch.setattr(SentenceBeam, "_may_improve", lambda self, b, best: best > -math.inf)
             assert early == decode(model(seed=seed), seed, **options)
+
+
+class Script(AttentionDecoder):
+    """Gives the same distribution to all hypotheses of a length: the rows of a table, the last one for ever."""
+
+    def __init__(self, rows):
+        super().__init__()
+        self.vocabulary, self.rows = VOCABULARY, torch.nn.Parameter(torch.tensor(rows).log())
+
+    def start(self, encoder_out, encoder_out_lens):
+        return SimpleNamespace(depth=-1, weights=encoder_out[..., 0].softmax(-1))
+
+    def step(self, tokens, state):
+        state = SimpleNamespace(depth=min(state.depth + 1, len(self.rows) - 1), weights=state.weights)
+        return self.rows[state.depth].expand(len(tokens), -1).clone(), state
+
+    def select(self, state, rows):
+        return SimpleNamespace(depth=state.depth, weights=state.weights[rows])
+
+
+@pytest.mark.parametrize(
+    ("options", "rows"),
+    [
+        # Six tokens at 2 nats each make up for a first one that is far less likely than the end.
+        ({"length_bonus": 2.0}, [[0.0, 0.01, 0.0, 0.49, 0.5], [0.0, 0.49, 0.0, 0.01, 0.5]]),
+        # Divided by its length, a long sentence is better than its beginning was.
+        ({"length_norm": 1.0}, [[0.0, 0.005, 0.0, 0.895, 0.1], [0.0, 0.98, 0.0, 0.01, 0.01]]),
+    ],
+)
+def test_a_sentence_that_is_behind_but_can_still_win_is_not_given_up(options, rows):
+    rows = [[*row[:3], 0.0, row[4]] for row in rows]  # token 3 had the rest of the probability
+    built = search(AttentionBeamSearch, max_len_ratio=1.0, beam_size=2, **options)
+    (best,) = built.decode({"attention": Script(rows)}, encodings()[:1], LENS[:1])[0]
+    assert best.tokens == [1] * 6
 
 
 def test_it_does_stop_early():
