@@ -79,7 +79,7 @@ def test_a_search_that_stops_early_misses_nothing_that_it_would_have_found(beam_
 
 
 class Script(AttentionDecoder):
-    """Gives the same distribution to all hypotheses of a length: the rows of a table, the last one for ever."""
+    """Gives the same probabilities (the blank has the rest) to all hypotheses of a length; the last row for ever."""
 
     def __init__(self, rows):
         super().__init__()
@@ -100,13 +100,12 @@ class Script(AttentionDecoder):
     ("options", "rows"),
     [
         # Six tokens at 2 nats each make up for a first one that is far less likely than the end.
-        ({"length_bonus": 2.0}, [[0.0, 0.01, 0.0, 0.49, 0.5], [0.0, 0.49, 0.0, 0.01, 0.5]]),
+        ({"length_bonus": 2.0}, [[0.0, 0.01, 0.0, 0.0, 0.5], [0.0, 0.49, 0.0, 0.0, 0.5]]),
         # Divided by its length, a long sentence is better than its beginning was.
-        ({"length_norm": 1.0}, [[0.0, 0.005, 0.0, 0.895, 0.1], [0.0, 0.98, 0.0, 0.01, 0.01]]),
+        ({"length_norm": 1.0}, [[0.0, 0.005, 0.0, 0.0, 0.1], [0.0, 0.98, 0.0, 0.0, 0.01]]),
     ],
 )
 def test_a_sentence_that_is_behind_but_can_still_win_is_not_given_up(options, rows):
-    rows = [[*row[:3], 0.0, row[4]] for row in rows]  # token 3 had the rest of the probability
     built = search(AttentionBeamSearch, max_len_ratio=1.0, beam_size=2, **options)
     (best,) = built.decode({"attention": Script(rows)}, encodings()[:1], LENS[:1])[0]
     assert best.tokens == [1] * 6
