@@ -27,10 +27,10 @@ def denominator_graph(
     one arc, not one for each state that it may begin in.
 
     Backoff is exact. From a hub h an epsilon arc with the backoff weight leads to the hub h' of its backoff state, and
-    the arcs of h hold the remainders ``p(w | h) - backoff(h) p(w | h')``. But for a w that is seen after h the path over h' must
-    lead to the same context as the arc, or the rest of the sentence would be scored with too short a history. So it is only
-    for the longest histories (most of the n-grams), in models with interpolated smoothing; contexts with shorter histories
-    have an arc for each token. For order 2 these are ``V ** 2`` arcs, for order 3 a V for each token seen, for order 4 for each
+    the arcs of h hold the remainders ``p(w | h) - backoff(h) p(w | h')``. But for a w that is seen after h the path over h'
+    must lead to the same context as the arc, or the rest of the sentence would be scored with too short a history. So this
+    serves the longest histories (most of the n-grams) of models with interpolated smoothing; contexts with shorter
+    histories have an arc for each token. For order 2 these are ``V ** 2`` arcs, for order 3 a V for each token seen, for order 4 for each
     bigram seen.
 
     Args:
@@ -155,7 +155,7 @@ def _exact(lm: _Contexts, merges: bool, semiring: str) -> _Spread:
     if len(whole) * len(lm.symbols) > LARGEST:
         raise ValueError(
             f"denominator graph: expected at most {LARGEST} arcs, got {len(whole)} histories that need an arc for each of "
-            f"{len(lm.symbols)} tokens; lower the order, prune the n-gram model, use fewer tokens, or only n-grams that were seen"
+            f"{len(lm.symbols)} tokens; lower the order, prune the n-gram model, use fewer tokens, or only seen n-grams"
         )
     rows, columns = np.repeat(whole, len(lm.symbols)), np.tile(lm.symbols, len(whole))
     parts.append((rows, lm.next(rows, columns), columns, lm.weights(rows, columns)))

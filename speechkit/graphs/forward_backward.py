@@ -22,8 +22,8 @@ Kernel = Literal["auto", "numba", "torch", "dense", "triton"]
 KERNELS = ("numba", "torch", "dense", "triton")
 """The modules ``forward_backward_<kernel>``, each with a class ``Sums(nodes, device)`` to be called for batches.
 
-In go probabilities (B, S, C) float64 of the classes that the graph has, divided by the highest one of the frame, and zero behind
-the lengths; the lengths (B,); and whether the result is to be more precise than float32. Out come total scores (B,),
+In go probabilities (B, S, C) float64 of the classes that the graph has, divided by the highest one of the frame, and zero
+behind the lengths; the lengths (B,); and whether the result is to be more precise than float32. Out come total scores (B,),
 occupancies (B, S, C) and exact (B,) bool, False where so much of the sum was too small a number in comparison that the rest
 may be wrong; such utterances are computed again with logarithms."""
 
@@ -74,7 +74,8 @@ class TotalScore:
 
     def _sums_on(self, device: torch.device) -> Callable:
         if device not in self._sums:
-            self._sums[device] = import_module(f"speechkit.graphs.forward_backward_{self._kernel_on(device)}").Sums(self.nodes, device)
+            module = import_module(f"speechkit.graphs.forward_backward_{self._kernel_on(device)}")
+            self._sums[device] = module.Sums(self.nodes, device)
         return self._sums[device]
 
     def _kernel_on(self, device: torch.device) -> str:
@@ -88,16 +89,17 @@ class TotalScore:
 
     @property
     def _is_dense(self) -> bool:
-        # A product with a full matrix takes about a quarter of the time per element that a sparse one takes per arc.
-        return self.nodes.num_emitting**2 <= 4 * self.nodes.num_arcs
+        # A product with a full matrix takes about a quarter of the time per element that a sparse one takes per arc, but in
+        # small graphs the calls take longer than the products.
+        return 100**2 <= self.nodes.num_emitting**2 <= 4 * self.nodes.num_arcs
 
 
-    def _compute(self, scores: Tensor, lens: Tensor, padding: Tensor) -> tuple[Tensor, Tensor]:
-        """Total scores (B,) and occupancies (B, S, V) for scores that have no NaN and no ``+inf``."""
+    def _compute(self, scores: Tensor, lens: Tensor, highest: Tensor, padding: Tensor) -> tuple[Tensor, Tensor]:
+        """Total scores (B,) and occupancies (B, S, V) for scores that have no NaN and no ``+inf``, with the highest of each
+        frame (B, S), 0 in padding."""
         classes = torch.from_numpy(self.nodes.classes).to(scores.device)
         few = scores if len(classes) == scores.shape[2] else scores.index_select(2, classes)
-        highest = scores.amax(2).double()
-        shift = highest.masked_fill(highest == -torch.inf, 0.0)
+        shift = highest.double().masked_fill(highest == -torch.inf, 0.0)
         probs = few.double().sub(shift.unsqueeze(2)).exp_().masked_fill_(padding.unsqueeze(2), 0.0)
         totals, occupancies, exact = self._sums_on(scores.device)(probs, lens, scores.dtype == torch.float64)
         totals += shift.sum(1)
@@ -127,9 +129,10 @@ def total_score_of_each(graphs: LabelGraphs, scores: Tensor, lens: Tensor, kerne
         raise ValueError(f"kernel: expected auto, numba, torch, got {kernel!r}")
     sums = torch_log_sums if kernel == "torch" else log_sums_of_each
     if graphs.num_classes > scores.shape[2]:
-        raise ValueError(f"graphs: expected labels below {scores.shape[2]}, got {graphs.num_classes - 1}; use this model's tokenizer")
+        got = graphs.num_classes - 1
+        raise ValueError(f"graphs: expected labels below {scores.shape[2]}, got {got}; use this model's tokenizer")
 
-    def compute(scores: Tensor, lens: Tensor, padding: Tensor) -> tuple[Tensor, Tensor]:
+    def compute(scores: Tensor, lens: Tensor, highest: Tensor, padding: Tensor) -> tuple[Tensor, Tensor]:
         totals, occupancies = sums(graphs, scores, lens)
         return totals.where(lens > 0, torch.from_numpy(graphs.no_frames).to(totals)), occupancies
 
@@ -142,18 +145,19 @@ class _PathSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, scores: Tensor, lens: Tensor, compute: Callable) -> Tensor:
         padding = padding_mask(lens, scores.shape[1])
-        wrong = ~(scores.detach() < torch.inf).all(2) & ~padding  # true for NaN as well
-        scores = scores.detach().masked_fill((padding | wrong).unsqueeze(2), 0.0)
-        totals, occupancies = compute(scores, lens, padding)
-        wrong = wrong.any(1)
+        highest = scores.detach().amax(2)
+        unknown = ~(highest < torch.inf)  # of NaN as well
+        hidden = padding | unknown
+        masked = scores.detach().masked_fill(hidden.unsqueeze(2), 0.0)
+        totals, occupancies = compute(masked, lens, highest.masked_fill(hidden, 0.0), padding)
+        wrong = (unknown & ~padding).any(1)
         if ctx.needs_input_grad[0]:
-            occupancies = occupancies.masked_fill(wrong[:, None, None] & ~padding.unsqueeze(2), torch.nan)
-            ctx.save_for_backward(occupancies.to(scores.dtype))
+            ctx.save_for_backward(occupancies.to(scores.dtype), wrong)
         return totals.masked_fill(wrong, torch.nan)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
-        (occupancies,) = ctx.saved_tensors
-        grad = grad[:, None, None].to(occupancies.dtype)
-        return (grad * occupancies).masked_fill(grad == 0, 0.0), None, None  # also where the total is NaN
+        occupancies, wrong = ctx.saved_tensors
+        grad = grad.masked_fill(wrong & (grad != 0), torch.nan).to(occupancies.dtype)
+        return grad[:, None, None] * occupancies, None, None

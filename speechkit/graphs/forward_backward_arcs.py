@@ -23,7 +23,7 @@ class _Arcs(NamedTuple):
 
 
 class ByArcs:
-    """A graph in which arcs with different labels enter a state. Its states are sorted so that epsilon arcs lead to later ones."""
+    """A graph whose states are entered with different labels; they are sorted so that epsilon arcs lead to later ones."""
 
     def __init__(self, graph: Graph, classes: np.ndarray) -> None:
         size, place = graph.num_states, np.argsort(np.argsort(graph.epsilon_ranks, kind="stable"))
@@ -149,7 +149,8 @@ def _step_back(
         a0, a1, a2, a3 = np.float64(alphas[q, 0]), np.float64(alphas[q, 1]), np.float64(alphas[q, 2]), np.float64(alphas[q, 3])
         for k in range(offsets[q], offsets[q + 1]):
             weight, beta, prob, total = weights[k], betas[states[k]], frame[columns[k]], used[columns[k]]
-            v0, v1, v2, v3 = weight * prob[0] * beta[0], weight * prob[1] * beta[1], weight * prob[2] * beta[2], weight * prob[3] * beta[3]
+            v0, v1 = weight * prob[0] * beta[0], weight * prob[1] * beta[1]
+            v2, v3 = weight * prob[2] * beta[2], weight * prob[3] * beta[3]
             a, b, c, d = a + v0, b + v1, c + v2, d + v3
             total[0] += a0 * v0
             total[1] += a1 * v1

@@ -24,11 +24,11 @@ class DenseSteps:
 
     def forward(self, alphas: Tensor) -> Tensor:
         """What arrives at each node; see :class:`speechkit.graphs.forward_backward_torch.Steps`."""
-        return self.matrix.T @ alphas
+        return (alphas.T @ self.matrix).T  # in this order BLAS takes half the time
 
     def backward(self, values: Tensor) -> Tensor:
         """What leaves each node; see :class:`speechkit.graphs.forward_backward_torch.Steps`."""
-        return self.matrix @ values
+        return (values.T @ self.matrix.T).T
 
 
 class Sums:

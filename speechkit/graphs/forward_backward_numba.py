@@ -43,10 +43,11 @@ class Sums:
 
     def __init__(self, nodes: Nodes, device: torch.device) -> None:
         # States that are entered with many labels would be many nodes.
-        self.form: Form = ByNodes(nodes) if nodes.num_arcs <= 1.25 * nodes.graph.num_arcs else ByArcs(nodes.graph, nodes.classes)
+        by_nodes = nodes.num_arcs <= 1.25 * nodes.graph.num_arcs
+        self.form: Form = ByNodes(nodes) if by_nodes else ByArcs(nodes.graph, nodes.classes)
 
     def __call__(self, probs: Tensor, lens: Tensor, precise: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Total scores, occupancies, and whether they are exact. Forward values that are not ``precise`` are kept in float32."""
+        """Total scores, occupancies, and whether they are exact; forward values are kept in float32 unless ``precise``."""
         batch, num_frames, _ = probs.shape
         blocks = range(0, batch, LANES)
         totals, exact = np.zeros(len(blocks) * LANES), np.zeros(len(blocks) * LANES, dtype=bool)

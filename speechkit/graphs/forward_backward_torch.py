@@ -11,7 +11,9 @@ from torch import Tensor
 
 from speechkit.graphs.nodes import Nodes, Rows
 
-NEGLIGIBLE = 1e-250  # of the sums of forward and backward values, what their products may have lost to underflow
+LEAST = 1e-300  # in place of 0 as a divisor
+SMALL = 1e-50  # a frame's sum below which what was lost to underflow may count
+NEGLIGIBLE = 1e-240  # a sum of products of scaled values below which it may count
 
 
 class Steps(Protocol):
@@ -35,36 +37,41 @@ class Steps(Protocol):
 
 def sums_by_frames(steps: Steps, probs: Tensor, lens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The recursions frame by frame, all utterances at once; arguments and results as for a kernel."""
-    batch, num_frames = probs.shape[:2]
+    batch, num_frames, _ = probs.shape
     frames = probs.permute(1, 2, 0).contiguous()  # (S, C, B)
     alphas = frames.new_empty(num_frames, len(steps.labels), batch)
-    arriving = steps.first.unsqueeze(1).expand(-1, batch)
-    for t in range(num_frames):
-        alpha = torch.mul(frames[t].index_select(0, steps.labels), arriving, out=alphas[t])
-        if t + 1 < num_frames:
-            arriving = steps.forward(alpha * _inverse(alpha.sum(0)))
-    log_scale = torch.full((batch,), steps.shift, dtype=torch.float64, device=probs.device)
-    totals, exact = torch.full_like(log_scale, -torch.inf), torch.ones_like(lens, dtype=torch.bool)
-    beta = torch.zeros_like(arriving)
-    last = steps.last.unsqueeze(1)
-    for t in range(num_frames - 1, -1, -1):
-        beta = torch.where(lens == t + 1, last, beta)
-        alpha = alphas[t]
-        alpha_sum, beta_sum = alpha.sum(0), beta.sum(0)
-        joint = alpha.mul_(beta).sum(0)
-        alpha.mul_(_inverse(joint))
-        inside = lens > t
-        exact &= (joint > NEGLIGIBLE * torch.maximum(alpha_sum, beta_sum)) | ~inside
-        totals = torch.where(inside, joint.log() + log_scale, totals)
+    sums = frames.new_ones(2, num_frames + 1, batch)
+    values = steps.first.unsqueeze(1).expand(-1, batch)
+    one_each = torch.equal(steps.labels, torch.arange(frames.shape[1], device=frames.device))  # a node for each class
+
+    def at_nodes(frame: Tensor) -> Tensor:
+        return frame if one_each else frame.index_select(0, steps.labels)
+
+    rows = list(zip(frames.unbind(), alphas.unbind(), sums[0].unbind(), sums[1].unbind()))  # views, made once
+    for t, (frame, alpha, total, _) in enumerate(rows):
+        torch.mul(at_nodes(frame), values, out=alpha)
+        alpha.div_(torch.sum(alpha, 0, out=total).clamp_(min=LEAST))
+        values = steps.forward(alpha) if t + 1 < num_frames else values
+    inside = torch.arange(num_frames, device=lens.device).unsqueeze(1) < lens  # (S, B)
+    at_end = alphas.permute(0, 2, 1)[lens - 1, torch.arange(batch, device=lens.device)] if num_frames else alphas.sum(0).T
+    totals = (sums[0, :-1].log() * inside).sum(0) + (at_end @ steps.last).log() + steps.shift
+
+    beta, last = torch.zeros_like(values), steps.last.unsqueeze(1)
+    ends = set(lens.tolist())
+    for t, (frame, alpha, _, total) in reversed(list(enumerate(rows))):
+        if t + 1 in ends:
+            beta = torch.where(lens == t + 1, last / last.sum(), beta)
+        alpha.mul_(beta)
         if t > 0:
-            log_scale = torch.where(inside, log_scale + beta_sum.log(), log_scale)
-            beta = steps.backward(frames[t].index_select(0, steps.labels) * (beta * _inverse(beta_sum)))
-    occupancies = torch.zeros_like(frames).index_add_(1, steps.labels, alphas)
+            beta = steps.backward(beta.mul(at_nodes(frame)))
+            beta.div_(torch.sum(beta, 0, out=total).clamp_(min=LEAST))
+    joint = alphas.sum(1)
+    # Nothing that was too small a number could have changed the result.
+    exact = ((joint > NEGLIGIBLE) & (sums[:, :-1] > SMALL).all(0) | ~inside).all(0)
+    occupancies = alphas.div_(joint.clamp_(min=LEAST).unsqueeze(1))
+    if not one_each:
+        occupancies = torch.zeros_like(frames).index_add_(1, steps.labels, occupancies)
     return totals, occupancies.permute(2, 0, 1), exact
-
-
-def _inverse(total: Tensor) -> Tensor:
-    return torch.where(total > 0, 1.0 / total, 0.0)
 
 
 class Product:

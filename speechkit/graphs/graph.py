@@ -147,8 +147,8 @@ class Graph:
             values = getattr(self, name)
             wrong = np.flatnonzero((values < low) | (values >= high))
             if len(wrong):
-                place = int(wrong[0])
-                raise ValueError(f"graph: {name}: expected numbers from {low} to below {high}, got {values[place]} at place {place}")
+                got = f"{values[wrong[0]]} at place {wrong[0]}"
+                raise ValueError(f"graph: {name}: expected numbers from {low} to below {high}, got {got}")
 
     def _check_cycles(self) -> None:
         circular = np.flatnonzero(self.epsilon_ranks < 0)

@@ -27,7 +27,7 @@ from speechkit.utils.lens import padding_mask
 from speechkit.utils.utterances import UtteranceError
 
 ARPA, GRAPH, SEARCH_GRAPH = "lm.arpa", "denominator.safetensors", "search.safetensors"
-"""The files of such an objective: the n-gram model over token ids in decimal digits, and the graph for sums and for searches."""
+"""Such an objective's files: the n-gram model over token ids in decimal digits, and its graph for sums and for searches."""
 
 
 class NGramConfig(BaseConfig):
@@ -66,8 +66,8 @@ class DenominatorObjective(Objective):
         """What these objectives share."""
 
         lamb: float = Field(0.01, ge=0.0)
-        """Weight of an auxiliary loss, minus the log-sum over the transcript's paths (of frame probabilities alone). Its gradient
-        is that of the cross entropy with the posteriors of these paths as targets."""
+        """Weight of an auxiliary loss, minus the log-sum over the transcript's paths (of frame probabilities alone). Its
+        gradient is that of the cross entropy with the posteriors of these paths as targets."""
         path_weight: bool = True
         """Subtract log p(tokens), a constant, so that the loss is a negative log-probability (and lamb times the auxiliary
         loss). Publications leave it out; the gradient is the same."""
@@ -148,8 +148,8 @@ class DenominatorObjective(Objective):
         """The losses (B,) in nats, float32 (float64 where the decoder gives that); 0 where there is no path.
 
         Raises:
-            UtteranceError: A transcript holds the blank, an id outside of the vocabulary, or (with ``path_weight``) a token that
-                the n-gram model does not have.
+            UtteranceError: A transcript holds the blank, an id outside of the vocabulary, or (with ``path_weight``) a token
+                that the n-gram model does not have.
         """
         self.check_tokens(targets)
         log_probs = decoder(encoder_out)

@@ -59,7 +59,8 @@ def test_long_utterances_equal_sums_of_logarithms(kernel, dtype, tolerance):
     for t in range(61):
         alphas = torch.stack([*_epsilon_closed(arcs, alphas)])
         moves = alphas[arcs.sources] + torch.from_numpy(arcs.weights) + scores[1, t].double()[arcs.labels.clip(0)].detach()
-        alphas = torch.stack([moves[torch.from_numpy((arcs.targets == q) & (arcs.labels >= 0))].logsumexp(0) for q in range(11)])
+        entering = [torch.from_numpy((arcs.targets == q) & (arcs.labels >= 0)) for q in range(11)]
+        alphas = torch.stack([moves[each].logsumexp(0) for each in entering])
     alphas = torch.stack([*_epsilon_closed(arcs, alphas)])
     expected = (alphas + torch.from_numpy(arcs.final)).logsumexp(0).item()
     assert total[1].item() == pytest.approx(expected, rel=tolerance)
@@ -117,7 +118,7 @@ def test_what_is_no_score_makes_the_total_of_its_utterance_nan(kernel, wrong):
     found = total(scores, LENS)
     (grad,) = torch.autograd.grad(found[1], scores)
     assert found[1].isnan() and found[[0, 2, 3, 4]].equal(expected[[0, 2, 3, 4]])
-    assert grad[1, :2].isnan().all() and grad[[0, 2]].eq(0).all() and grad[1, 2:].eq(0).all()
+    assert grad[1, :2].isnan().all() and grad[[0, 2]].eq(0).all()
 
 
 @every_kernel
@@ -153,9 +154,9 @@ def test_a_batch_without_frames_and_one_without_utterances():
 
 
 def test_a_graph_with_nearly_all_arcs_is_computed_by_matrix_products():
-    full = [(p, q, q, 0.0) for p in range(4) for q in range(4)]
+    full = [(p, q, q, 0.0) for p in range(101) for q in range(101)]
     ring = [(q, (q + 1) % 9, q, 0.0) for q in range(9)]
-    names = [TotalScore(graph(a, [0.0] * n, [0.0] * n))._kernel_on(torch.device("cpu")) for a, n in ((full, 4), (ring, 9))]
+    names = [TotalScore(graph(a, [0.0] * n, [0.0] * n))._kernel_on(torch.device("cpu")) for a, n in ((full, 101), (ring, 9))]
     assert names == ["dense", "numba"]
 
 

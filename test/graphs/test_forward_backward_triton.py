@@ -37,5 +37,6 @@ def test_triton_gives_the_numbers_of_numba_on_a_gpu_or_else_in_its_interpreter()
     import torch
 
     environment = {**os.environ} if torch.cuda.is_available() else {**os.environ, "TRITON_INTERPRET": "1"}
-    done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, cwd=ROOT, check=False, capture_output=True, text=True)
+    command = [sys.executable, "-c", SCRIPT]
+    done = subprocess.run(command, env=environment, cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -66,7 +66,8 @@ def test_without_weights_in_the_graph_it_is_ctc():
     graph = Graph(sources, targets, labels, weights, labels, [0.0] + [-torch.inf] * 4, [0.0] * 5)
     objective = CtcCrfObjective.Config(lamb=0.25, path_weight=False).build(vocabulary=Vocabulary(5))
     objective.total_score = TotalScore(graph)
-    facts = torch.randn(2, 9, 5, dtype=torch.float64), torch.tensor([9, 7]), Targets(torch.tensor([[1, 1], [3, 2]]), torch.tensor([2, 1]))
+    transcripts = Targets(torch.tensor([[1, 1], [3, 2]]), torch.tensor([2, 1]))
+    facts = torch.randn(2, 9, 5, dtype=torch.float64), torch.tensor([9, 7]), transcripts
     ctc = CtcObjective.Config().build(vocabulary=Vocabulary(5))(log_softmax, *facts)
     torch.testing.assert_close(objective(log_softmax, *facts), 1.25 * ctc)
 
@@ -91,7 +92,8 @@ def test_the_gradient_is_that_of_the_posteriors_and_the_constant_changes_nothing
 def test_all_kernels_give_the_same_loss(tmp_path, kernel):
     facts = torch.randn(2, 12, 5), torch.tensor([12, 9]), Targets(torch.tensor([[1, 2, 3], [2, 2, 1]]), torch.tensor([3, 2]))
     expected = fitted(tmp_path / "auto")(log_softmax, *facts)
-    torch.testing.assert_close(fitted(tmp_path / kernel, den_kernel=kernel)(log_softmax, *facts), expected, rtol=1e-5, atol=1e-5)
+    found = fitted(tmp_path / kernel, den_kernel=kernel)(log_softmax, *facts)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_the_alignment_is_that_of_ctc(tmp_path):
