@@ -25,6 +25,8 @@ class _Arcs(NamedTuple):
 class ByArcs:
     """A graph whose states are entered with different labels; they are sorted so that epsilon arcs lead to later ones."""
 
+    loose = np.float64  # there are fewer states than arcs by far, and a second type takes seconds to compile
+
     def __init__(self, graph: Graph, classes: np.ndarray) -> None:
         size, place = graph.num_states, np.argsort(np.argsort(graph.epsilon_ranks, kind="stable"))
         sources, targets, emits = place[graph.sources], place[graph.targets], graph.labels != EPSILON

@@ -32,6 +32,8 @@ class State(NamedTuple):
 class ByNodes:
     """A graph in which an arc's label is that of the node that it enters."""
 
+    loose = np.float32
+
     def __init__(self, nodes: Nodes) -> None:
         self.num_kept = self.num_betas = nodes.num_emitting
         self.class_offsets = nodes.class_offsets

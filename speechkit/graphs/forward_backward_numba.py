@@ -28,6 +28,8 @@ class Form(Protocol):
     """Backward values of a frame."""
     shift: float
     """Logarithm of the scales."""
+    loose: type
+    """As what forward values are kept where float32 is precise enough."""
 
     def forward(self, values: np.ndarray, probs: np.ndarray, alphas: np.ndarray) -> None:
         """Pass some frames; ``values[0]`` (N, 4) go in and out, ``values[1]`` is room, ``alphas`` (S, K, 4) are kept."""
@@ -47,7 +49,7 @@ class Sums:
         self.form: Form = ByNodes(nodes) if by_nodes else ByArcs(nodes.graph, nodes.classes)
 
     def __call__(self, probs: Tensor, lens: Tensor, precise: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Total scores, occupancies, and whether they are exact; forward values are kept in float32 unless ``precise``."""
+        """Total scores, occupancies, and whether they are exact."""
         batch, num_frames, _ = probs.shape
         blocks = range(0, batch, LANES)
         totals, exact = np.zeros(len(blocks) * LANES), np.zeros(len(blocks) * LANES, dtype=bool)
@@ -59,7 +61,7 @@ class Sums:
             lanes[:, :, : few.stop - first] = probs[few].permute(1, 2, 0).numpy()
             block_lens = np.zeros(LANES, dtype=np.int64)
             block_lens[: few.stop - first] = lens[few].numpy()
-            state = self._four(lanes, block_lens, np.float64 if precise else np.float32)
+            state = self._four(lanes, block_lens, np.float64 if precise else self.form.loose)
             totals[first : first + LANES], exact[first : first + LANES] = state.totals, state.exact
             occupancies[few] = torch.from_numpy(lanes).permute(2, 0, 1)[: few.stop - first]
 
