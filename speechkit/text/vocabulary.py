@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
@@ -12,10 +13,14 @@ class Vocabulary:
     Args:
         size: V, special tokens included.
         blank_id: What frame-synchronous networks give where no token begins.
+
+    Attributes:
+        unk_id: What stands for everything that is no token.
     """
 
     size: int
     blank_id: int = 0
+    unk_id: ClassVar[int] = 1
 
     @property
     def sos_id(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
 from speechkit.models.decoder.base import Decoder
@@ -70,9 +71,18 @@ class AttentionDecoder(Decoder):
 
     Attributes:
         in_dim: D, the width of encodings.
+        token_dropout: Share of the tokens that are hidden from the network in training.
     """
 
+    class Config(Decoder.Config):
+        """Options of all attention decoders."""
+
+        token_dropout: float = Field(0.0, ge=0, lt=1)
+        """Share of the tokens read that training replaces by ``<unk>``. For small corpora, whose transcripts a decoder soon
+        knows by heart: it has to listen where it cannot read what came before."""
+
     in_dim: int
+    token_dropout: float
 
     def forward(
         self,
@@ -130,9 +140,14 @@ class AttentionDecoder(Decoder):
         """The state of the hypotheses ``rows`` (M,) int64, any of the N in any order; encodings are not copied."""
         raise NotImplementedError
 
-    def _padded_with_eos(self, tokens_in: Tensor, token_in_lens: Tensor) -> Tensor:
-        """``tokens_in`` with ids at padding that an embedding has."""
-        return tokens_in.masked_fill(padding_mask(token_in_lens, tokens_in.shape[1]), self.vocabulary.eos_id)
+    def _readable(self, tokens_in: Tensor, token_in_lens: Tensor) -> Tensor:
+        """``tokens_in`` with ids at padding that an embedding has, and in training with some of the tokens hidden."""
+        tokens_in = tokens_in.masked_fill(padding_mask(token_in_lens, tokens_in.shape[1]), self.vocabulary.eos_id)
+        if not (self.training and self.token_dropout):
+            return tokens_in
+        hidden = torch.rand(tokens_in.shape, device=tokens_in.device) < self.token_dropout
+        hidden[:, 0] = False  # the start of the sentence
+        return tokens_in.masked_fill(hidden, self.vocabulary.unk_id)
 
 
 def log_softmax(logits: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ class Las(AttentionDecoder, name="las"):
 
     def __init__(self, config: Config, in_dim: int, vocabulary: Vocabulary) -> None:
         super().__init__()
-        self.in_dim, self.vocabulary = in_dim, vocabulary
+        self.in_dim, self.vocabulary, self.token_dropout = in_dim, vocabulary, config.token_dropout
         self.scheduled_sampling = config.scheduled_sampling
         self.embedding = nn.Embedding(vocabulary.size, config.dim)
         widths = [config.dim + in_dim] + [config.dim] * (config.num_layers - 1)
@@ -91,7 +91,7 @@ class Las(AttentionDecoder, name="las"):
         state = self.start(encoder_out, encoder_out_lens)
         if owners is not None:
             state = self.select(state, owners)
-        embedded = self.embedding(self._padded_with_eos(tokens_in, token_in_lens))
+        embedded = self.embedding(self._readable(tokens_in, token_in_lens))
         features, weights = [], []
         for u, given in enumerate(embedded.unbind(1)):
             state = self._advance(self._sampled(given, features[-1]) if u and self._samples() else given, state)

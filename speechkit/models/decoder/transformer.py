@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -50,12 +51,16 @@ class TransformerDecoder(AttentionDecoder, name="transformer"):
         """Dropout probability of embeddings, feed-forward and every residual branch."""
         attention_dropout: float = Field(0.0, ge=0, lt=1)
         """Dropout probability of attention weights."""
+        memory_positions: bool = True
+        """Add sinusoids of the frame number to the encodings. Without them, and with an encoder that knows no absolute
+        positions itself, the decoder finds the next token only by what is said there."""
         tie_embeddings: bool = False
         """Let the tokens' embeddings be the rows of the output projection (Press and Wolf, 2017, arXiv:1608.05859)."""
 
     def __init__(self, config: Config, in_dim: int, vocabulary: Vocabulary) -> None:
         super().__init__()
-        self.in_dim, self.vocabulary = in_dim, vocabulary
+        self.in_dim, self.vocabulary, self.token_dropout = in_dim, vocabulary, config.token_dropout
+        self.memory_position = SinusoidalPosition(in_dim + in_dim % 2) if config.memory_positions else None
         self.embedding = nn.Embedding(vocabulary.size, config.dim)
         # They are scaled by sqrt(D) before positions are added; at a deviation of 1 these would be lost.
         nn.init.normal_(self.embedding.weight, std=config.dim**-0.5)
@@ -63,9 +68,8 @@ class TransformerDecoder(AttentionDecoder, name="transformer"):
         self.dropout = Dropout(config.dropout)
         self.layers = nn.ModuleList(TransformerDecoderLayer(config, in_dim) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(config.dim)
-        self.out = nn.Linear(config.dim, vocabulary.size)
-        if config.tie_embeddings:
-            self.out.weight = self.embedding.weight
+        # Tied, the embedding is read twice: weights with two names would be saved twice, and safetensors refuses that.
+        self.out = None if config.tie_embeddings else nn.Linear(config.dim, vocabulary.size)
 
     def forward(
         self,
@@ -77,7 +81,7 @@ class TransformerDecoder(AttentionDecoder, name="transformer"):
     ) -> Tensor:
         """Logits (N, U + 1, V); see :meth:`AttentionDecoder.forward`."""
         memory = self._memory(encoder_out, encoder_out_lens, owners)
-        return self._run(memory, self._padded_with_eos(tokens_in, token_in_lens), with_weights=False)[0]
+        return self._run(memory, self._readable(tokens_in, token_in_lens), with_weights=False)[0]
 
     def forward_with_weights(
         self,
@@ -89,7 +93,7 @@ class TransformerDecoder(AttentionDecoder, name="transformer"):
     ) -> tuple[Tensor, Tensor]:
         """Logits (N, U + 1, V) and weights (N, U + 1, S); see :meth:`AttentionDecoder.forward_with_weights`."""
         memory = self._memory(encoder_out, encoder_out_lens, owners)
-        logits, weights = self._run(memory, self._padded_with_eos(tokens_in, token_in_lens), with_weights=True)
+        logits, weights = self._run(memory, self._readable(tokens_in, token_in_lens), with_weights=True)
         return logits, memory.zero_if_empty(weights)[..., : encoder_out.shape[1]]
 
     def start(self, encoder_out: Tensor, encoder_out_lens: Tensor) -> TransformerState:
@@ -104,7 +108,7 @@ class TransformerDecoder(AttentionDecoder, name="transformer"):
             x, seen = layer.step(x, state.past[i] if state.past else None)
             past.append(seen)
             x, weights = layer.look(x, state.memory, i, with_weights=layer is self.layers[-1])
-        logits = self.out(self.norm(x)).squeeze(1)
+        logits = self._score(x).squeeze(1)
         weights = state.memory.zero_if_empty(weights).squeeze(1)
         return log_softmax(logits), replace(state, past=tuple(past), weights=weights)
 
@@ -116,6 +120,8 @@ class TransformerDecoder(AttentionDecoder, name="transformer"):
 
     def _memory(self, encoder_out: Tensor, encoder_out_lens: Tensor, owners: Tensor | None) -> Memory:
         encoder_out, memory = readable(encoder_out, encoder_out_lens)
+        if self.memory_position is not None:
+            encoder_out = encoder_out + self.memory_position.table(0, encoder_out.shape[1], encoder_out)[..., : self.in_dim]
         parts = [part for layer in self.layers for part in layer.cross_attention.memory(encoder_out)]
         memory = replace(memory, parts=parts)
         return memory if owners is None else memory.select(owners)
@@ -126,7 +132,11 @@ class TransformerDecoder(AttentionDecoder, name="transformer"):
         for i, layer in enumerate(self.layers):
             x = layer.remember(x, mask)
             x, weights = layer.look(x, memory, i, with_weights and layer is self.layers[-1])
-        return self.out(self.norm(x)), weights
+        return self._score(x), weights
+
+    def _score(self, x: Tensor) -> Tensor:
+        x = self.norm(x)
+        return F.linear(x, self.embedding.weight) if self.out is None else self.out(x)
 
     def _embed(self, tokens: Tensor, start: int) -> Tensor:
         """Tokens (N, L), the first of them at place ``start`` of its sentence, as (N, L, D)."""

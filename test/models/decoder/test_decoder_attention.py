@@ -166,3 +166,14 @@ def test_the_state_of_a_decoder_makes_a_round_trip(name):
     second = CONFIGS[name].build(in_dim=D, vocabulary=Vocabulary(V)).double().eval()
     second.load_state_dict(first.state_dict())
     assert torch.equal(first(*batch()), second(*batch()))
+
+
+@pytest.mark.parametrize("name", ["transformer", "las"])
+def test_training_hides_a_share_of_the_tokens_and_never_the_start(name):
+    config = CONFIGS[name].model_copy(update={"token_dropout": 0.5})
+    decoder = config.build(in_dim=D, vocabulary=Vocabulary(V))
+    tokens, lens = torch.full((200, 11), 3), torch.full((200,), 11)
+    read = decoder.train()._readable(tokens, lens)
+    assert (read[:, 0] == 3).all() and set(read[:, 1:].unique().tolist()) == {Vocabulary.unk_id, 3}
+    assert (read[:, 1:] == 3).float().mean() == pytest.approx(0.5, abs=0.05)
+    assert torch.equal(decoder.eval()._readable(tokens, lens), tokens)

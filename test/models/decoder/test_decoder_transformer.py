@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import torch
 from attention_cases import D, V, build
+from safetensors.torch import load, save
 
 from speechkit.models.decoder.transformer import TransformerDecoder
 from speechkit.nn.position import sinusoids
@@ -11,8 +12,9 @@ LENS = torch.tensor([11, 7])
 
 
 def test_it_equals_torchs_own_pre_norm_decoder():
-    decoder = TransformerDecoder.Config(dim=6, num_layers=1, num_heads=3, ff_dim=5).build(in_dim=6, vocabulary=Vocabulary(V))
-    decoder, layer = decoder.eval(), decoder.layers[0]
+    config = TransformerDecoder.Config(dim=6, num_layers=1, num_heads=3, ff_dim=5)
+    decoder = config.build(in_dim=6, vocabulary=Vocabulary(V)).eval()
+    layer = decoder.layers[0]
     peer = torch.nn.TransformerDecoderLayer(6, 3, 5, dropout=0.0, norm_first=True, batch_first=True).eval()
     cross = layer.cross_attention
     parts = {
@@ -38,15 +40,29 @@ def test_it_equals_torchs_own_pre_norm_decoder():
     padding = torch.arange(11) >= LENS.unsqueeze(1)
     x = decoder.embedding(tokens) * 6**0.5 + sinusoids(torch.arange(4.0), 6)
     causal = torch.nn.Transformer.generate_square_subsequent_mask(4)
-    x = peer(x, encoder_out, tgt_mask=causal, memory_key_padding_mask=padding, tgt_is_causal=True)
+    memory = encoder_out + sinusoids(torch.arange(11.0), 6)
+    x = peer(x, memory, tgt_mask=causal, memory_key_padding_mask=padding, tgt_is_causal=True)
     expected = decoder.out(decoder.norm(x))
     torch.testing.assert_close(decoder(encoder_out, LENS, tokens, torch.tensor([4, 4])), expected)
 
 
 def test_tied_embeddings_are_one_parameter():
-    tied, free = build("tied"), build("transformer")
-    assert tied.out.weight is tied.embedding.weight and free.out.weight is not free.embedding.weight
+    tied = build("tied")
     assert len([p for p in tied.parameters() if p.shape == tied.embedding.weight.shape]) == 1
+    assert load(save(tied.state_dict())).keys() == tied.state_dict().keys()  # which shared weights would not allow
+    state = tied.start(torch.randn(1, 3, D, dtype=torch.float64), torch.tensor([3]))
+    seen = []
+    tied.norm.register_forward_hook(lambda module, given, out: seen.append(out[0, 0]))
+    log_probs, _ = tied.step(torch.tensor([2]), state)
+    torch.testing.assert_close(log_probs[0], (tied.embedding.weight @ seen[0]).log_softmax(-1))
+
+
+def test_without_positions_the_order_of_frames_does_not_matter():
+    frames, order = torch.randn(1, 5, D, dtype=torch.float64), torch.tensor([3, 0, 4, 1, 2])
+    facts = torch.tensor([5]), torch.tensor([[V - 1, 2, 3]]), torch.tensor([3])
+    bare, placed = build("bare"), build("transformer")
+    torch.testing.assert_close(bare(frames, *facts), bare(frames[:, order], *facts))
+    assert (placed(frames, *facts) - placed(frames[:, order], *facts)).abs().max() > 1e-3
 
 
 def test_the_encodings_are_projected_once_however_many_steps_follow():
