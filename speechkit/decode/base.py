@@ -27,7 +27,8 @@ class Hypothesis:
         tokens: Token ids, blanks removed.
         score: Log-probability (nats) by which the search ranks; each search says what it sums over.
         scores: The parts of ``score`` by name, before weighting (``{"ctc": ...}``).
-        token_times: For each token its first encoder frame and the one after its last; ordered, not overlapping.
+        token_times: For each token its first encoder frame and the one after its last; ordered. They do not overlap, but for
+            tokens that a transducer emits in one and the same frame.
         confidences: For each token the highest probability the network gives it in a frame of its span, in [0, 1].
             It is a posterior of the network, not a calibrated chance of being right: networks are over-confident.
         words: Where the search found words by a lexicon, these as (word, first, last), spelled by ``tokens[first:last]``;

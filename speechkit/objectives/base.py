@@ -44,6 +44,13 @@ class Objective(nn.Module, Component, kind="objective"):
         decoder: Choice[Decoder] = Linear.Config()
         """The network from encoder output to scores of tokens."""
 
+        def check_search(self, search: ComponentConfig) -> None:
+            """Refuse a search that would read this objective's decoder in another way than it was trained.
+
+            Raises:
+                ValueError: Naming the search's key and what it should be.
+            """
+
     def __init__(self, config: Config, *, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.config = config

@@ -47,6 +47,14 @@ class TransducerObjective(Objective, name="transducer"):
         decoder: Choice[Decoder] = Transducer.Config()
         """The network: a predictor, and a joiner of its output and the encoder's."""
 
+        def check_search(self, search: ComponentConfig) -> None:
+            """Where a frame has one symbol, a search may not look for more."""
+            limit = getattr(search, "max_symbols_per_frame", 1)
+            if not labels_stay(self.topology) and limit != 1:
+                raise ValueError(
+                    f"max_symbols_per_frame: expected 1, since topology {self.topology} gives each frame one symbol, got {limit}"
+                )
+
         @field_validator("decoder")
         @classmethod
         def _is_transducer(cls, decoder: ComponentConfig) -> ComponentConfig:

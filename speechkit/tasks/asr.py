@@ -89,7 +89,14 @@ class AsrTask(Task, name="asr"):
         """How encodings become text after training."""
 
         def model_post_init(self, context: Any) -> None:
-            """Stored features cannot be changed by what works on waveforms."""
+            """Stored features cannot be changed by what works on waveforms; searches read what objectives have trained."""
+            for key, search in (("search", self.search), ("valid_search", self.valid_search)):
+                read = getattr(search, "objective", None)
+                for objective in [self.objectives[read]] if read in self.objectives else self.objectives.values():
+                    try:
+                        objective.check_search(search)
+                    except ValueError as error:
+                        raise ValueError(f"{key}.{error}") from None
             blocks = self.data.augment.model_dump(exclude_none=True)
             if self.data.features == "precomputed" and blocks:
                 raise ValueError(

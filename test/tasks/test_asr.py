@@ -66,3 +66,12 @@ def test_an_unknown_objective_is_an_error_that_lists_the_known(tmp_path):
     tiny.write_corpus(tmp_path)
     with pytest.raises(ConfigError, match="no objective is called 'ctcc', did you mean 'ctc'"):
         load_config(tmp_path / "conf.yaml", ["objectives.x.name=ctcc"])
+
+
+def test_a_search_that_reads_a_transducer_otherwise_than_it_was_trained_is_refused(tmp_path):
+    conf = tiny.write_corpus(tmp_path)
+    monotonic = ["objectives.ctc=null", "objectives.rna.name=transducer", "objectives.rna.topology=monotonic"]
+    searches = ["search=transducer_beam", "valid_search=transducer_greedy", "search.max_symbols_per_frame=1"]
+    with pytest.raises(ConfigError, match="valid_search.max_symbols_per_frame: expected 1, since topology monotonic"):
+        load_config(conf, [*monotonic, *searches])
+    assert load_config(conf, [*monotonic, *searches, "valid_search.max_symbols_per_frame=1"])
