@@ -8,11 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from speechkit.config import ComponentConfig
-from speechkit.decode.base import Hypothesis, NBest, Search
+from speechkit.decode.base import Hypothesis, NBest, Search, check_finite
 from speechkit.graphs.segments import all_paths_score
 from speechkit.models.decoder.asg import Asg
-from speechkit.utils.lens import padding_mask
-from speechkit.utils.utterances import UtteranceError
 
 
 class AsgViterbiSearch(Search, name="asg_viterbi"):
@@ -32,11 +30,11 @@ class AsgViterbiSearch(Search, name="asg_viterbi"):
         """The one best hypothesis of each utterance.
 
         Raises:
-            UtteranceError: An emission is NaN.
+            UtteranceError: An emission is not finite.
         """
         decoder = self.pick_decoder(decoders, Asg, "has transitions, such as asg", self.config.objective)
         emissions = decoder(encoder_out).detach()
-        _check(emissions, encoder_out_lens)
+        check_finite(emissions, encoder_out_lens, "emissions")
         scores, paths = best_path(emissions.double(), decoder.transitions.detach().double(), encoder_out_lens)
         scores = (scores - all_paths_score(emissions, decoder.transitions.detach(), encoder_out_lens)).tolist()
         probs = emissions.softmax(-1)
@@ -76,10 +74,3 @@ def best_path(emissions: Tensor, transitions: Tensor, lens: Tensor) -> tuple[Ten
         path[:, t] = label
         label = came[:, t].gather(1, label.unsqueeze(1)).squeeze(1).where(t < lens, label)
     return scores, path
-
-
-def _check(emissions: Tensor, lens: Tensor) -> None:
-    bad = (emissions.isnan().any(2) & ~padding_mask(lens, emissions.shape[1])).any(1)
-    if bad.any():
-        index = int(bad.nonzero()[0])
-        raise UtteranceError(index, "expected emissions of each frame, got nan; look for a model that has diverged")

@@ -1,4 +1,4 @@
-"""What searches with an attention decoder share: which decoder they read, how long a result may be, when its tokens were said."""
+"""What searches with an attention decoder share: which decoder they read, how long a result may be, when tokens were said."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from speechkit.config import ComponentConfig
-from speechkit.decode.base import NBest, Search
+from speechkit.decode.base import NBest, Search, check_finite
 from speechkit.models.decoder.attention import AttentionDecoder
-from speechkit.utils.lens import padding_mask
 from speechkit.utils.utterances import UtteranceError
 
 
@@ -41,12 +40,7 @@ class AttentionSearch(Search):
             UtteranceError: Encodings of an utterance that are not finite.
         """
         decoder = self.pick_decoder(decoders, AttentionDecoder, "attends, such as attention", self.config.objective)
-        padding = padding_mask(encoder_out_lens, encoder_out.shape[1])
-        broken = ~(encoder_out.isfinite().all(-1) | padding).all(-1)
-        if broken.any():
-            raise UtteranceError(
-                int(broken.nonzero()[0]), "expected finite encodings, got nan or inf; look for a diverged model or broken input"
-            )
+        check_finite(encoder_out, encoder_out_lens)
         with torch.inference_mode():
             return self.search(decoder, encoder_out, encoder_out_lens, decoders)
 

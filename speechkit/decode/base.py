@@ -14,6 +14,7 @@ from speechkit.config import Component, ComponentConfig
 from speechkit.models.decoder.base import FrameDecoder
 from speechkit.text.tokenizer import Tokenizer
 from speechkit.text.vocabulary import Vocabulary
+from speechkit.utils.lens import padding_mask
 from speechkit.utils.utterances import UtteranceError
 
 D = TypeVar("D", bound=nn.Module)
@@ -160,3 +161,15 @@ def checked_utterances(log_probs: Tensor, lens: Tensor) -> list[np.ndarray]:
                 f"{best.min()} to {best.max()}; apply log_softmax to logits, and look for a diverged model where it is nan",
             )
     return rows
+
+
+def check_finite(scores: Tensor, lens: Tensor, what: str = "encodings") -> None:
+    """Refuse a batch (B, S, ...) with NaN or infinite numbers within the lengths (B,).
+
+    Raises:
+        UtteranceError: Naming the first such utterance.
+    """
+    broken = ~(scores.isfinite().flatten(2).all(-1) | padding_mask(lens, scores.shape[1])).all(-1)
+    if broken.any():
+        index = int(broken.nonzero()[0])
+        raise UtteranceError(index, f"expected finite {what}, got nan or inf; look for a diverged model or broken input")

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from speechkit.config import ComponentConfig
-from speechkit.decode.base import Hypothesis, NBest, Search
+from speechkit.decode.base import Hypothesis, NBest, Search, check_finite
 from speechkit.models.decoder.transducer import Transducer
 from speechkit.utils.lens import padding_mask
 from speechkit.utils.utterances import UtteranceError
@@ -47,12 +47,8 @@ class TransducerSearch(Search):
             UtteranceError: Encodings or scores of an utterance are not finite.
         """
         decoder = self.pick_decoder(decoders, Transducer, "is a transducer", self.config.objective)
+        check_finite(encoder_out, encoder_out_lens)
         padding = padding_mask(encoder_out_lens, encoder_out.shape[1])
-        broken = ~(encoder_out.isfinite().all(-1) | padding).all(-1)
-        if broken.any():
-            raise UtteranceError(
-                int(broken.nonzero()[0]), "expected finite encodings, got nan or inf; look for a diverged model or broken input"
-            )
         with torch.inference_mode():
             encoded = decoder.joiner.encoder_proj(encoder_out.masked_fill(padding.unsqueeze(-1), 0.0))
             nbest = self.search(decoder, encoded, encoder_out_lens.tolist(), decoders)
