@@ -122,15 +122,17 @@ def test_what_is_no_score_makes_the_total_of_its_utterance_nan(kernel, wrong):
 
 
 @every_kernel
-def test_scores_of_minus_infinity_and_numbers_far_below_the_others_are_summed_exactly(kernel):
-    """The one path has probability exp(-4000) per frame, where another that ends nowhere has 1."""
-    arcs = [(0, 0, 0, 0.0), (0, 1, 1, -900.0), (1, 1, 1, 0.0), (1, 2, 2, 700.0)]
+@pytest.mark.parametrize("dead_end", [0.0, NEVER])
+@pytest.mark.parametrize("more", [[], [(0, 0, 3, 0.0), (1, 1, 3, 0.0), (2, 2, 3, 0.0)]], ids=["nodes", "arcs"])
+def test_scores_of_minus_infinity_and_numbers_far_below_the_others_are_summed_exactly(kernel, dead_end, more):
+    """The frames of the paths have probability exp(-4000), where those of another that ends nowhere have 1."""
+    arcs = [(0, 0, 0, 0.0), (0, 1, 1, -900.0), (1, 1, 1, 0.0), (1, 2, 2, 700.0), *more]
     total = TotalScore(graph(arcs, [0.0, NEVER, NEVER], [NEVER, NEVER, 0.0]), kernel)
-    scores = torch.tensor([[0.0, -4000.0, -4000.0], [0.0, -4000.0, NEVER], [NEVER, -4000.0, -4000.0]], dtype=torch.float64)
-    scores = scores.unsqueeze(0).requires_grad_()
+    low = -4000.0
+    scores = [[0.0, low, low, NEVER], [0.0, low, NEVER, NEVER], [dead_end, low, low, NEVER]]
+    scores = torch.tensor([scores], dtype=torch.float64, requires_grad=True)
     found = total(scores, torch.tensor([3]))
-    paths = [-4000.0 * 3 - 200.0, -4000.0 * 2 - 200.0]
-    assert found.item() == pytest.approx(log_sum(paths), rel=1e-12)
+    assert found.item() == pytest.approx(log_sum([3 * low - 200.0, 2 * low - 200.0]), rel=1e-12)
     (grad,) = torch.autograd.grad(found.sum(), scores)
     torch.testing.assert_close(grad[0].argmax(1), torch.tensor([0, 1, 2]))
     torch.testing.assert_close(grad[0].sum(1), torch.ones(3, dtype=torch.float64))

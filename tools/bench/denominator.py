@@ -180,7 +180,6 @@ def k2_total(arrays: dict, scores) -> Callable:
     order = np.argsort(sources, kind="stable")
     rows = np.stack([sources, targets, labels, weights.astype(np.float32).view(np.int32)], axis=1)[order]
     graph = k2.Fsa(torch.from_numpy(rows.astype(np.int32)))
-    graph = k2.Fsa(graph.arcs)
     graphs = k2.create_fsa_vec([graph]).to(scores.device)
     copies = k2.index_fsa(graphs, torch.zeros(BATCH, dtype=torch.int32, device=scores.device))
 
