@@ -139,6 +139,17 @@ def test_scores_of_minus_infinity_and_numbers_far_below_the_others_are_summed_ex
 
 
 @every_kernel
+def test_a_path_that_falls_behind_little_by_little_is_not_lost(kernel):
+    """Of two paths without a way between them the likelier one, by exp(30) per frame, ends nowhere."""
+    arcs = [(0, 1, 0, 0.0), (1, 1, 0, 0.0), (0, 2, 1, 0.0), (2, 2, 1, 0.0)]
+    total = TotalScore(graph(arcs, [0.0, NEVER, NEVER], [NEVER, NEVER, 0.0]), kernel)
+    scores = torch.tensor([0.0, -30.0], dtype=torch.float64).repeat(1, 50, 1).requires_grad_()
+    found = total(scores, torch.tensor([50]))
+    assert found.item() == pytest.approx(-1500.0)
+    torch.testing.assert_close(torch.autograd.grad(found.sum(), scores)[0], torch.tensor([[0.0, 1.0]] * 50).double()[None])
+
+
+@every_kernel
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_summed_in_double(kernel, dtype):
     scores = batch(dtype=dtype)
