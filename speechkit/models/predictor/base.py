@@ -36,12 +36,16 @@ class Predictor(nn.Module, Component, kind="predictor"):
 
         dropout: float = Field(0.1, ge=0, lt=1)
         """Dropout probability of the embeddings and of the output of every layer."""
+        token_dropout: float = Field(0.0, ge=0, lt=1)
+        """Share of the labels read, the start symbol among them, that training replaces by ``<unk>``. For small corpora: the
+        encoder then learns to say when a label is due, instead of how likely it is that another one follows."""
 
     out_dim: int
 
     def __init__(self, config: Config, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.vocabulary = vocabulary
+        self.token_dropout = config.token_dropout
 
     def forward(self, tokens: Tensor, token_lens: Tensor) -> Tensor:
         """Predict after each prefix of each sequence.
@@ -55,7 +59,11 @@ class Predictor(nn.Module, Component, kind="predictor"):
         """
         blank = self.vocabulary.blank_id
         tokens = tokens.masked_fill(padding_mask(token_lens, tokens.shape[1]), blank)
-        return self.predict(F.pad(tokens, (1, 0), value=blank))
+        history = F.pad(tokens, (1, 0), value=blank)
+        if self.training and self.token_dropout:
+            hidden = torch.rand(history.shape, device=history.device) < self.token_dropout
+            history = history.masked_fill(hidden, self.vocabulary.unk_id)
+        return self.predict(history)
 
     def predict(self, history: Tensor) -> Tensor:
         """(B, U + 1) labels that begin with the start symbol -> (B, U + 1, P); no position sees a later one."""

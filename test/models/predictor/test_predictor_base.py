@@ -120,3 +120,14 @@ def test_the_state_makes_a_round_trip(options):
         torch.nn.init.normal_(parameter)
     second.load_state_dict(first.state_dict())
     assert torch.equal(first(tokens(), TOKEN_LENS), second(tokens(), TOKEN_LENS))
+
+
+def test_training_hides_a_share_of_the_labels_and_of_the_start():
+    labels, lens = torch.full((300, U), 3), torch.full((300,), U)
+    options = {"name": "stateless", "dim": 4, "context_size": 1, "dropout": 0.0, "token_dropout": 0.25}
+    predictor = build(options)
+    shown, hidden = predictor(labels[:1], lens[:1])[0, 1], predictor.predict(torch.tensor([[Vocabulary.unk_id]]))[0, 0]
+    predicted = predictor.train()(labels, lens)
+    is_hidden = (predicted - hidden).abs().amax(-1) < 1e-12
+    assert is_hidden.double().mean(0).allclose(torch.full((U + 1,), 0.25).double(), atol=0.1)
+    torch.testing.assert_close(predicted[:, 1:][~is_hidden[:, 1:]], shown.expand(int((~is_hidden[:, 1:]).sum()), -1))
