@@ -69,7 +69,7 @@ def test_without_ctc_it_is_the_attention_search(beam_size):
 
 
 def test_times_are_those_of_the_ctc_alignment_and_confidences_are_mixed():
-    decoders = model(seed=2)
+    decoders = model(seed=3)
     (hypothesis,) = decode(decoders, 2, ctc_weight=0.25)
     log_probs = decoders["ctc"](encodings(2))[0].detach().numpy()
     path = align_ctc(log_probs, hypothesis.tokens)
