@@ -142,7 +142,10 @@ def test_an_objective_is_laid_over_the_config_in_an_experiment_of_its_own(recipe
 
 
 def test_all_objectives_share_the_manifests_and_end_in_one_table(recipes: Path) -> None:
-    names = sorted(path.stem for path in (recipes / "egs/conf/asr/objectives").glob("*.yaml"))
+    layers = sorted((recipes / "egs/conf/asr/objectives").glob("*.yaml"))
+    for layer in layers[3:]:
+        layer.unlink()
+    names = [layer.stem for layer in layers[:3]]
     calls = speechkit_calls(recipes, "yesno/asr", "--objective", "all", "--exp", "exp/few/any")
     assert [call for call in calls if call.startswith("decode")] == [f"decode exp/few/{name}" for name in names]
     assert sum(call.startswith("prepare") for call in calls) == 2
