@@ -42,3 +42,23 @@ def test_the_config_of_add_a_corpus_loads_and_the_walk_is_short(tmp_path):
     config = load_config(conf)
     assert config.corpus.name == "folder" and config.tokenizer.vocab_size == 200
     assert len(shell.splitlines()) < 40
+
+
+def test_the_configs_of_objectives_load(tmp_path):
+    document = (ROOT / "docs" / "objectives.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", document, re.DOTALL)
+    for number, text in enumerate(blocks):
+        conf = tmp_path / f"{number}.yaml"
+        conf.write_text(f"base: {ROOT}/egs/conf/asr/conformer_small.yaml\n{text}", encoding="utf-8")
+        assert load_config(conf).search.name in text
+    assert len(blocks) >= 2
+
+
+def test_every_layer_of_objectives_fits_every_config_of_the_recipes():
+    layers = sorted((ROOT / "egs" / "conf" / "asr" / "objectives").glob("*.yaml"))
+    confs = [path for path in sorted((ROOT / "egs").glob("*/asr/conf/*.yaml")) if path.name != "lm.yaml"]
+    for layer in layers:
+        for conf in confs:
+            config = load_config(conf, [str(layer)])
+            assert config.objectives and config.valid_search
+    assert len(layers) > 9 and len(confs) > 7
