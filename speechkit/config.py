@@ -111,9 +111,12 @@ def lookup(kind: type[Component], name: Any) -> type[Component]:
     """The class registered under ``name``; an unknown one is an error that lists the choices."""
     if name in kind.registry:
         return kind.registry[name]
+    choices = ", ".join(sorted(kind.registry))
+    if name is None:
+        message = f"name: expected which {kind.kind} it is, got none; choices: {choices}"
+        raise PydanticCustomError("unknown_name", "{message}", {"message": message})
     near = difflib.get_close_matches(str(name), kind.registry, n=1)
     hint = f", did you mean {near[0]!r}" if near else ""
-    choices = ", ".join(sorted(kind.registry))
     message = f"no {kind.kind} is called {name!r}{hint}; choices: {choices}; one of your own needs --import FILE.py"
     raise PydanticCustomError("unknown_name", "{message}", {"message": message})
 

@@ -152,6 +152,14 @@ def test_all_objectives_share_the_manifests_and_end_in_one_table(recipes: Path) 
     assert calls[-1] == "report " + " ".join(f"exp/few/{name}" for name in names)
 
 
+def test_a_recipe_may_have_objectives_of_its_own(recipes: Path) -> None:
+    own = recipes / "egs/yesno/asr/conf/objectives"
+    own.mkdir()
+    (own / "mine.yaml").write_text("seed: 2\n", encoding="utf-8")
+    calls = speechkit_calls(recipes, "yesno/asr", "--objective", "mine", "--stage", "4")
+    assert calls[0] == "train ./conf.yaml conf/objectives/mine.yaml --exp exp/mine --fail-if-stopped"
+
+
 def test_an_unknown_objective_is_refused_with_a_guess(recipes: Path) -> None:
     ran = bash(f"egs/yesno/asr/run.sh --conf {shlex.quote(str(recipes / 'conf.yaml'))} --objective transduser", recipes)
     assert ran.returncode == 2 and "got 'transduser', did you mean transducer?" in ran.stderr

@@ -55,7 +55,12 @@ check_stages() {
 }
 
 # Layers of objectives: those that recipes share, and before them what a recipe has of its own in conf/objectives.
-objective_layers() { basename -s .yaml "$repository"/egs/conf/asr/objectives/*.yaml; }
+objective_layers() {
+  local path
+  for path in "$repository"/egs/conf/asr/objectives/*.yaml "$(dirname "$script_file")"/conf/objectives/*.yaml; do
+    if [[ -f $path ]]; then basename "$path" .yaml; fi
+  done | sort -u
+}
 
 objective_layer() {
   local own=conf/objectives/$1.yaml

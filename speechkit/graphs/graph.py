@@ -127,7 +127,7 @@ class Graph:
         try:
             return cls(**load_file(path))
         except (OSError, SafetensorError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: expected a graph, got {error}; make it again") from error
+            raise ValueError(f"{path}: expected a graph, got {error}; restore it from a copy, or start a new experiment") from error
 
     def _check_arrays(self) -> None:
         lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}

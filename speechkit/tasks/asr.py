@@ -90,6 +90,8 @@ class AsrTask(Task, name="asr"):
 
         def model_post_init(self, context: Any) -> None:
             """Stored features cannot be changed by what works on waveforms; searches read what objectives have trained."""
+            if not any(objective.weight for objective in self.objectives.values()):
+                raise ValueError("objectives: expected at least one with a weight above 0, got none; there is nothing to learn")
             for key, search in (("search", self.search), ("valid_search", self.valid_search)):
                 read = getattr(search, "objective", None)
                 for objective in [self.objectives[read]] if read in self.objectives else self.objectives.values():

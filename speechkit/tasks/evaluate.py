@@ -29,6 +29,8 @@ from speechkit.utils.files import atomic_write
 from speechkit.utils.model_dir import read_json, write_checksums
 from speechkit.utils.utterances import named
 
+SCORES = ("wer.json", "cer.json", "errors.txt")
+
 
 def average(exp_dir: Path, network: str = "model") -> list[Path]:
     """Average the weights that training kept, and finish the model directory with its checksums.
@@ -104,6 +106,8 @@ def _decode_set(exp_dir: Path, name: str, config: AsrTask.Config, recognizer: Re
         for i, hypotheses in enumerate(nbest):
             rows[batch.ids[i]] = _row(cuts[batch.ids[i]], batch.texts[i], hypotheses, recognizer)
     seconds = time.perf_counter() - started
+    for stale in SCORES:  # of what was decoded here before
+        (folder / stale).unlink(missing_ok=True)
     with atomic_write(folder / "hyps.jsonl") as file:
         file.writelines(json.dumps(rows[i], ensure_ascii=False) + "\n" for i in cuts)
     audio_seconds = sum(cut.duration for cut in cuts.values())

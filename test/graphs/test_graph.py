@@ -72,7 +72,7 @@ def test_a_saved_graph_loads_back_equal(tmp_path):
 
 def test_a_file_that_is_missing_or_damaged_is_named(tmp_path):
     path = tmp_path / "graph.safetensors"
-    with pytest.raises(ValueError, match=rf"{path}: expected a graph, got .*; make it again"):
+    with pytest.raises(ValueError, match=rf"{path}: expected a graph, got .*; restore it from a copy"):
         Graph.load(path)
     random_graph(1).save(path)
     path.write_bytes(path.read_bytes()[:-20])

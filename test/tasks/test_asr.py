@@ -75,3 +75,9 @@ def test_a_search_that_reads_a_transducer_otherwise_than_it_was_trained_is_refus
     with pytest.raises(ConfigError, match="valid_search.max_symbols_per_frame: expected 1, since topology monotonic"):
         load_config(conf, [*monotonic, *searches])
     assert load_config(conf, [*monotonic, *searches, "valid_search.max_symbols_per_frame=1"])
+
+
+@pytest.mark.parametrize("change", ["objectives.ctc=null", "objectives.ctc.weight=0"])
+def test_a_recogniser_without_anything_to_learn_is_refused(tmp_path, change):
+    with pytest.raises(ConfigError, match="objectives: expected at least one with a weight above 0"):
+        load_config(tiny.write_corpus(tmp_path), [change])

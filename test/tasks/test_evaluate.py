@@ -42,3 +42,11 @@ def test_a_missing_step_names_the_command(tmp_path):
         average(tmp_path)
     with pytest.raises(ValueError, match="speechkit decode"):
         score_sets(tmp_path)
+
+
+def test_decoding_again_leaves_no_scores_of_what_was_decoded_before(trained, tmp_path):
+    exp = shutil.copytree(trained, tmp_path / "exp")
+    folder = exp / "decode" / "test"
+    assert (folder / "wer.json").exists() and (folder / "errors.txt").exists()
+    decode(exp, ["test"], ["search.name=ctc_prefix_beam"], "cpu")
+    assert sorted(path.name for path in folder.iterdir()) == ["decode.json", "hyps.jsonl"]
