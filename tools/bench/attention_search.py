@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from worker import Worker
 
 DIM, HEADS, FF_DIM, LAYERS, VOCAB = 256, 4, 2048, 6, 500
 CASES = {"attention": 0.0, "joint": 0.3}
@@ -46,36 +46,20 @@ def main() -> int:
 # --- the parent ----------------------------------------------------------------------------------------------------
 
 
-class Worker:
+def searcher(python: str, role: str, model: Path, args: argparse.Namespace) -> Worker:
     """A process that searches once per request."""
-
-    def __init__(self, python: str, role: str, model: Path, args: argparse.Namespace) -> None:
-        options = {name: getattr(args, name) for name in ("threads", "utterances", "frames", "tokens", "beam")}
-        flags = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-        command = [python, __file__, "--worker", role, "--model", str(model), *flags]
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-        )
-
-    def ask(self, request: str) -> dict:
-        """Send a line, wait for the answer; a worker that died says why."""
-        if self.process.poll() is None:
-            self.process.stdin.write(request + "\n")
-            self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise ChildProcessError(self.process.stderr.read().strip().splitlines()[-1])
-        return json.loads(answer)
+    options = {name: getattr(args, name) for name in ("threads", "utterances", "frames", "tokens", "beam")}
+    flags = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    return Worker([python, __file__, "--worker", role, "--model", str(model), *flags])
 
 
 def compare(args: argparse.Namespace) -> int:
     """Search with both in turn and print the table."""
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model.pt"
-        ours = Worker(sys.executable, "ours", model, args)
+        ours = searcher(sys.executable, "ours", model, args)
         ours.ask("ready")
-        peer = Worker(args.peer_python, "peer", model, args)
+        peer = searcher(args.peer_python, "peer", model, args)
         try:
             peer.ask("ready")
         except ChildProcessError as error:

@@ -16,11 +16,12 @@ import json
 import os
 import resource
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from worker import Worker
 
 DIM, HEADS, FF_DIM, LAYERS, KERNEL, BINS, VOCAB, TOKENS, FRAMES = 256, 4, 2048, 12, 31, 80, 500, 40, 1000
 
@@ -42,30 +43,14 @@ def main() -> int:
 # --- the parent ----------------------------------------------------------------------------------------------------
 
 
-class Worker:
+def stepper(python: str, role: str, args: argparse.Namespace) -> Worker:
     """A process that makes one step per request."""
-
-    def __init__(self, python: str, role: str, args: argparse.Namespace) -> None:
-        command = [python, __file__, "--worker", role, "--threads", str(args.threads), "--batch", str(args.batch)]
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-        )
-
-    def ask(self, request: str) -> dict:
-        """Send a line, wait for the answer; a worker that died says why."""
-        if self.process.poll() is None:
-            self.process.stdin.write(request + "\n")
-            self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise ChildProcessError(self.process.stderr.read().strip().splitlines()[-1])
-        return json.loads(answer)
+    return Worker([python, __file__, "--worker", role, "--threads", str(args.threads), "--batch", str(args.batch)])
 
 
 def compare(args: argparse.Namespace) -> int:
     """Step both workers in turn for every case and print the table."""
-    ours, peer = Worker(sys.executable, "ours", args), Worker(args.peer_python, "peer", args)
+    ours, peer = stepper(sys.executable, "ours", args), stepper(args.peer_python, "peer", args)
     parameters = {"ours": ours.ask("parameters")["parameters"]}
     try:
         parameters["peer"] = peer.ask("parameters")["parameters"]
