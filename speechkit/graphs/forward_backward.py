@@ -82,17 +82,16 @@ class TotalScore:
         kernel = self.kernel
         if kernel == "auto":
             kernel = {"cpu": "numba", "cuda": "triton" if find_spec("triton") else "torch"}.get(device.type, "torch")
-            kernel = "dense" if self._is_dense else kernel
+            kernel = "dense" if self._is_dense_on(device) else kernel
         if kernel == "numba" and device.type != "cpu":
             raise ValueError(f"kernel: expected auto, torch, dense or triton for scores on {device}, got numba")
         return kernel
 
-    @property
-    def _is_dense(self) -> bool:
-        # A product with a full matrix takes about a quarter of the time per element that a sparse one takes per arc, but in
-        # small graphs the calls take longer than the products.
-        return 100**2 <= self.nodes.num_emitting**2 <= 4 * self.nodes.num_arcs
-
+    def _is_dense_on(self, device: torch.device) -> bool:
+        # An element of a full matrix takes about a quarter of the time of an arc of a sparse one, but on GPUs, in small graphs,
+        # the calls take longer than the products.
+        least = 1 if device.type == "cpu" else 100
+        return least**2 <= self.nodes.num_emitting**2 <= 4 * self.nodes.num_arcs
 
     def _compute(self, scores: Tensor, lens: Tensor, highest: Tensor, padding: Tensor) -> tuple[Tensor, Tensor]:
         """Total scores (B,) and occupancies (B, S, V) for scores that have no NaN and no ``+inf``, with the highest of each

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from speechkit.graphs.forward_backward_matrix import ByMatrix, passing_probs
+from speechkit.graphs.forward_backward_numba import FormSums
 from speechkit.graphs.forward_backward_torch import sums_by_frames
 from speechkit.graphs.nodes import Nodes
 
@@ -14,7 +15,7 @@ class DenseSteps:
     """All arcs in one matrix, over hubs included."""
 
     def __init__(self, nodes: Nodes, device: torch.device) -> None:
-        matrix, first = _matrix(nodes)
+        matrix, first = passing_probs(nodes)
         initial_shift, (last, last_shift) = nodes.initial_probs[1], nodes.final_probs
         self.matrix = torch.from_numpy(matrix).to(device)
         self.first = torch.from_numpy(first).to(device)
@@ -35,26 +36,12 @@ class Sums:
     """A graph on a device, ready for utterances; see :data:`speechkit.graphs.forward_backward.KERNELS`."""
 
     def __init__(self, nodes: Nodes, device: torch.device) -> None:
-        self.steps = DenseSteps(nodes, device)
+        # On a CPU the calls that a frame takes would last longer than its product.
+        self.form_sums = FormSums(ByMatrix(nodes)) if device.type == "cpu" else None
+        self.steps = None if self.form_sums else DenseSteps(nodes, device)
 
     def __call__(self, probs: Tensor, lens: Tensor, precise: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Total scores, occupancies, and whether they are exact."""
+        if self.form_sums:
+            return self.form_sums(probs, lens, precise)
         return sums_by_frames(self.steps, probs, lens)
-
-
-def _matrix(nodes: Nodes) -> tuple[np.ndarray, np.ndarray]:
-    """Probability of passing from each emitting node to each, (E, E), and from the initial states to each, (E,)."""
-    num_emitting, arriving = nodes.num_emitting, nodes.arriving_probs
-    # What is at each node when one unit is at each emitting node, and in the last row, when paths begin.
-    at = np.zeros((nodes.num_nodes, num_emitting + 1))
-    at[:num_emitting, :num_emitting] = np.eye(num_emitting)
-    at[:, num_emitting] = nodes.initial_probs[0]
-    arrived = np.zeros_like(at[:num_emitting])
-    for n in [*range(num_emitting, nodes.num_nodes), *range(num_emitting)]:
-        arcs = slice(arriving.offsets[n], arriving.offsets[n + 1])
-        sums = arriving.weights[arcs] @ at[arriving.nodes[arcs]]
-        if n < num_emitting:
-            arrived[n] = sums
-        else:
-            at[n, :num_emitting] = sums[:num_emitting]
-    return np.ascontiguousarray(arrived[:, :num_emitting].T), arrived[:, num_emitting].copy()

@@ -112,26 +112,10 @@ def _backward(
 
     ``values`` (N, 4) are for what leads to a node: its backward value, times the probability of its label where it emits.
     """
-    betas, sums, log_scale, totals, exact = state
-    num_classes, num_emitting, num_nodes = len(class_offsets) - 1, len(betas), len(values)
-    joint, alpha_sums, scale = np.empty(LANES), np.empty(LANES), np.empty(LANES)
+    betas, sums = state.betas, state.sums
+    num_emitting, num_nodes = len(betas), len(values)
     for t in range(len(probs) - 1, -1, -1):
-        for lane in range(LANES):
-            if lens[lane] == t + 1:
-                betas[:, lane] = final[:num_emitting]
-                sums[lane] = final[:num_emitting].sum()
-            scale[lane] = 1.0 / sums[lane] if sums[lane] > 0 else 0.0
-        _meet(class_offsets, alphas[t], betas, probs[t], values, scale, joint, alpha_sums)
-        for lane in range(LANES):
-            if t < lens[lane]:
-                # Nothing that counted as zero could have changed the result.
-                exact[lane] &= joint[lane] > slack * max(alpha_sums[lane], sums[lane])
-                totals[lane] = np.log(joint[lane]) + log_scale[lane]
-                log_scale[lane] += np.log(sums[lane])
-            joint[lane] = 1.0 / joint[lane] if joint[lane] > 0 else 0.0
-        for c in range(num_classes):
-            for lane in range(LANES):
-                probs[t, c, lane] *= joint[lane]
+        meet(class_offsets, final, alphas[t], probs[t], lens - t, slack, values, state)
         for n in range(num_nodes - 1, num_emitting - 1, -1):
             values[n, 0], values[n, 1], values[n, 2], values[n, 3] = _sum_row(leaving, n, values)
         s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
@@ -143,7 +127,41 @@ def _backward(
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _meet(
+def meet(
+    class_offsets: np.ndarray,
+    final: np.ndarray,
+    alphas: np.ndarray,
+    probs: np.ndarray,
+    lens: np.ndarray,
+    slack: float,
+    values: np.ndarray,
+    state: State,
+) -> None:
+    """A frame's forward and backward values meet: its ``probs`` (C, 4) become occupancies, and ``values`` scaled backward
+    values times probabilities. ``lens`` (4,) are counted from this frame."""
+    betas, sums, log_scale, totals, exact = state
+    num_emitting = len(betas)
+    joint, alpha_sums, scale = np.empty(LANES), np.empty(LANES), np.empty(LANES)
+    for lane in range(LANES):
+        if lens[lane] == 1:
+            betas[:, lane] = final[:num_emitting]
+            sums[lane] = final[:num_emitting].sum()
+        scale[lane] = 1.0 / sums[lane] if sums[lane] > 0 else 0.0
+    _multiply(class_offsets, alphas, betas, probs, values, scale, joint, alpha_sums)
+    for lane in range(LANES):
+        if lens[lane] > 0:
+            # Nothing that counted as zero could have changed the result.
+            exact[lane] &= joint[lane] > slack * max(alpha_sums[lane], sums[lane])
+            totals[lane] = np.log(joint[lane]) + log_scale[lane]
+            log_scale[lane] += np.log(sums[lane])
+        joint[lane] = 1.0 / joint[lane] if joint[lane] > 0 else 0.0
+    for c in range(len(probs)):
+        for lane in range(LANES):
+            probs[c, lane] *= joint[lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _multiply(
     class_offsets: np.ndarray,
     alphas: np.ndarray,
     betas: np.ndarray,
@@ -153,8 +171,8 @@ def _meet(
     joint: np.ndarray,
     alpha_sums: np.ndarray,
 ) -> None:
-    """Where a frame's forward and backward values meet: ``values`` become scaled backward values times probabilities,
-    ``joint`` the sums of alpha times beta, and ``probs`` (C, 4) these for each class."""
+    """``values`` become scaled backward values times probabilities, ``joint`` the sums of alpha times beta, and ``probs``
+    (C, 4) these for each class."""
     joint[:], alpha_sums[:] = 0.0, 0.0
     for c in range(len(class_offsets) - 1):
         p0, p1 = probs[c, 0] * scale[0], probs[c, 1] * scale[1]

@@ -40,13 +40,11 @@ class Form(Protocol):
         """Pass them again, from the last one; ``probs`` (S, C, 4) become occupancies."""
 
 
-class Sums:
-    """A graph, ready for utterances; see :data:`speechkit.graphs.forward_backward.KERNELS`."""
+class FormSums:
+    """A graph in some form, ready for utterances."""
 
-    def __init__(self, nodes: Nodes, device: torch.device) -> None:
-        # States that are entered with many labels would be many nodes.
-        by_nodes = nodes.num_arcs <= 1.25 * nodes.graph.num_arcs
-        self.form: Form = ByNodes(nodes) if by_nodes else ByArcs(nodes.graph, nodes.classes)
+    def __init__(self, form: Form) -> None:
+        self.form = form
 
     def __call__(self, probs: Tensor, lens: Tensor, precise: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Total scores, occupancies, and whether they are exact."""
@@ -99,3 +97,12 @@ class Sums:
         if num_frames * self.form.num_kept * LANES * size <= MEMORY:
             return max(num_frames, 1)
         return int(np.ceil(np.sqrt(num_frames)))
+
+
+class Sums(FormSums):
+    """A graph, ready for utterances; see :data:`speechkit.graphs.forward_backward.KERNELS`."""
+
+    def __init__(self, nodes: Nodes, device: torch.device) -> None:
+        # States that are entered with many labels would be many nodes.
+        by_nodes = nodes.num_arcs <= 1.25 * nodes.graph.num_arcs
+        super().__init__(ByNodes(nodes) if by_nodes else ByArcs(nodes.graph, nodes.classes))
