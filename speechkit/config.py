@@ -328,16 +328,18 @@ def _explain(problem: Any, root: type[Config]) -> str:
     return f"{'.'.join(loc) or 'config'}: {message}"
 
 
-def walk(cls: type[Config], prefix: str = "") -> Iterator[tuple[str, Any, type[Config]]]:
-    """Every dotted key of a config class, with its pydantic field and the class it is a field of.
+def walk(cls: type[Config], prefix: str = "", given: Config | None = None) -> Iterator[tuple[str, Any, type[Config]]]:
+    """Every dotted key of a config class, with its default and the class it is a field of.
 
-    A choice is walked through its default.
+    A choice is walked through its default, whose options are as ``given`` there. What has no default has
+    ``PydanticUndefined``.
     """
     for key, field in cls.model_fields.items():
-        yield f"{prefix}{key}", field, cls
-        default = field.get_default(call_default_factory=True)
-        nested = type(default) if isinstance(default, Config) else _plain_config(cls, key)
-        if nested is not None:
+        default = getattr(given, key) if given else field.get_default(call_default_factory=True)
+        yield f"{prefix}{key}", default, cls
+        if isinstance(default, Config):
+            yield from walk(type(default), f"{prefix}{key}.", default)
+        elif nested := _plain_config(cls, key):
             yield from walk(nested, f"{prefix}{key}.")
 
 
@@ -377,6 +379,26 @@ def save(config: Config, path: Path) -> None:
     """Write :func:`dump` atomically."""
     with atomic_write(path) as file:
         file.write(dump(config))
+
+
+def changed(config: Config) -> dict[str, Any]:
+    """The options of a config that are not their defaults."""
+    defaults = {key: field.get_default(call_default_factory=True) for key, field in type(config).model_fields.items()}
+    return {key: getattr(config, key) for key, default in defaults.items() if getattr(config, key) != default}
+
+
+def inline(value: Any) -> str:
+    """A value in one line, as an override would have it; of configs only what is :func:`changed`."""
+    if isinstance(value, ComponentConfig):
+        options = changed(value)
+        value = {"name": value.name, **options} if options else value.name
+    if isinstance(value, Config):
+        value = changed(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {inline(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(inline, value))}]"
+    return json.dumps(value) if value in (None, "") or isinstance(value, bool) else str(value)
 
 
 def differences(old: Config, new: Config) -> list[str]:

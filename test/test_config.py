@@ -217,3 +217,19 @@ def test_walking_a_config_gives_every_dotted_key_with_its_meaning():
     assert {"pet.legs", "inner.depth", "inner.animal.fins"} <= owners.keys()
     assert configs.documentation(owners["pet"])["pet"] == "The one at home."
     assert configs.documentation(owners["pet.legs"])["legs"] == "How many."
+
+
+def test_walking_gives_the_defaults_that_hold_where_a_choice_is_nested():
+    class Farm(Config):
+        pet: Choice[Animal] = Dog.Config(legs=3)
+        zoo: Inner = Inner(animal=Fish.Config(fins=9))
+
+    defaults = {key: default for key, default, _ in configs.walk(Farm)}
+    assert (defaults["pet.legs"], defaults["pet.speed"], defaults["zoo.animal.fins"]) == (3, 1e-3, 9)
+
+
+def test_values_in_a_line_are_yaml_and_of_configs_what_is_no_default(tmp_path):
+    zoo = Zoo(pet=Dog.Config(legs=3, sizes=(5, 7)), many={"a": Fish.Config(), "b": Fish.Config(fins=1)}, text="", flag=True)
+    text = configs.inline(zoo)
+    assert text == "{pet: {name: dog, legs: 3, sizes: [5, 7]}, many: {a: fish, b: {name: fish, fins: 1}}, text: \"\", flag: true}"
+    assert configs.inline(None) == "null" and configs.inline(Dog.Config()) == "dog" and configs.inline(Zoo()) == "{}"

@@ -37,7 +37,7 @@ def symbol_names(tokens: Sequence[str]) -> list[str]:
 
 
 def ngram_counts(model: NGram) -> list[int]:
-    """How many n-grams of each length, from 1, the file of a model has; ``<s>`` and ``</s>``, one node here, are two there."""
+    """How many 1-grams, 2-grams ... the file of a model has; ``<s>`` and ``</s>``, one node here, are two there."""
     ones, *others = (int(size) for size in np.diff(model.level_offsets)[1:])
     return [ones + 1, *others]
 

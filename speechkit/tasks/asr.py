@@ -53,7 +53,7 @@ CMVN_CUTS = 2000  # utterances that global statistics are estimated on
 
 
 class AsrTask(Task, name="asr"):
-    """A recogniser in training.
+    """Speech recognition: a recogniser in training.
 
     Args:
         config: The experiment.
