@@ -150,6 +150,34 @@ def test_null_takes_a_named_choice_out(tmp_path):
     assert configs.load(Zoo, tmp_path / "saved.yaml") == zoo
 
 
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("herd.frist=null", "herd.frist: expected a key that is there, for null to take out, got 'frist'; did you mean herd.first?"),
+        ("herd.xyz=null", "there are: first, second"),
+        ("serach=null", "a.yaml: serach: expected a key that is there, for null to take out, got 'serach'; there are: pet,"),
+        ("flga=null", "did you mean flag?"),
+        ("many.a=", "many.a: expected a key that is there, for null to take out, got 'a'; there are: none"),
+    ],
+)
+def test_an_override_cannot_take_out_what_is_not_there_but_a_file_can(tmp_path, override, hint):
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path, "herd: {first: dog, second: fish}", override)
+    assert hint in str(error.value)
+    layer = tmp_path / "layer.yaml"
+    layer.write_text("herd: {frist: null}\nmany: {a: null}")
+    assert load(tmp_path, "herd: {first: dog}", str(layer)) == load(tmp_path, "herd: {first: dog}")
+
+
+def test_an_override_can_take_out_what_is_there_by_default_or_by_another_layer(tmp_path):
+    layer = tmp_path / "layer.yaml"
+    layer.write_text("many: {a: dog, b: fish}")
+    assert load(tmp_path, "{}", str(layer), "many.a=null").many == {"b": Fish.Config()}
+    assert load(tmp_path, "{}", "herd.first=null", "herd.third=fish").herd == {"third": Fish.Config()}
+    assert load(tmp_path, "maybe: {depth: 2}", "maybe=null").maybe is None
+    assert load(tmp_path, "{}", "maybe=null").maybe is None  # an option, which null is a value of
+
+
 def test_a_file_among_the_overrides_changes_its_keys_and_what_comes_later_wins(tmp_path):
     layer = tmp_path / "layer.yaml"
     layer.write_text("pet: {name: dog, legs: 7}\ntext: layer")

@@ -68,6 +68,11 @@ def test_an_unknown_objective_is_an_error_that_lists_the_known(tmp_path):
         load_config(tmp_path / "conf.yaml", ["objectives.x.name=ctcc"])
 
 
+def test_an_objective_that_is_not_there_cannot_be_taken_out(tmp_path):
+    with pytest.raises(ConfigError, match="objectives.cct: .* did you mean objectives.ctc?"):
+        load_config(tiny.write_corpus(tmp_path), ["objectives.cct=null"])
+
+
 def test_a_search_that_reads_a_transducer_otherwise_than_it_was_trained_is_refused(tmp_path):
     conf = tiny.write_corpus(tmp_path)
     monotonic = ["objectives.ctc=null", "objectives.rna.name=transducer", "objectives.rna.topology=monotonic"]
