@@ -153,7 +153,7 @@ def test_null_takes_a_named_choice_out(tmp_path):
 @pytest.mark.parametrize(
     ("override", "hint"),
     [
-        ("herd.frist=null", "herd.frist: expected a key that is there, for null to take out, got 'frist'; did you mean herd.first?"),
+        ("herd.frist=null", "herd.frist: expected a key that is there, for null to take out, got 'frist'; did you mean herd.first"),
         ("herd.xyz=null", "there are: first, second"),
         ("serach=null", "a.yaml: serach: expected a key that is there, for null to take out, got 'serach'; there are: pet,"),
         ("flga=null", "did you mean flag?"),
@@ -258,6 +258,6 @@ def test_walking_gives_the_defaults_that_hold_where_a_choice_is_nested():
 
 def test_values_in_a_line_are_yaml_and_of_configs_what_is_no_default(tmp_path):
     zoo = Zoo(pet=Dog.Config(legs=3, sizes=(5, 7)), many={"a": Fish.Config(), "b": Fish.Config(fins=1)}, text="", flag=True)
-    text = configs.inline(zoo)
-    assert text == "{pet: {name: dog, legs: 3, sizes: [5, 7]}, many: {a: fish, b: {name: fish, fins: 1}}, text: \"\", flag: true}"
+    parts = "pet: {name: dog, legs: 3, sizes: [5, 7]}", "many: {a: fish, b: {name: fish, fins: 1}}", 'text: ""', "flag: true"
+    assert configs.inline(zoo) == "{" + ", ".join(parts) + "}"
     assert configs.inline(None) == "null" and configs.inline(Dog.Config()) == "dog" and configs.inline(Zoo()) == "{}"
