@@ -83,7 +83,7 @@ class PrunedTransducerObjective(TransducerObjective, name="pruned_transducer"):
         return 1 - done * (1 - config.simple_scale), config.pruned_scale * (0.1 + 0.9 * done)
 
     def nats(self, decoder: nn.Module, encoder_out: Tensor, encoder_out_lens: Tensor, targets: Targets) -> Tensor:
-        """The scaled sum (B,) of both losses in nats; 0 where there is no path.
+        """The scaled sum (B,) of both losses in nats; 0 where there is no path. Each as it is goes into ``parts``.
 
         Raises:
             UtteranceError: a transcript holds the blank or an id outside of the vocabulary.
@@ -103,4 +103,6 @@ class PrunedTransducerObjective(TransducerObjective, name="pruned_transducer"):
         chosen = choose_cells(occupancies, *lens, config.prune_range, config.topology)
         pruned = self._joint(decoder, encoder_out, predicted, encoder_out_lens, targets, chosen)
         simple_scale, pruned_scale = self.scales()
-        return (simple_scale * simple + pruned_scale * pruned).where(self.alignable(encoder_out_lens, targets), 0.0)
+        alignable = self.alignable(encoder_out_lens, targets)
+        self.parts = {"simple": simple.detach().where(alignable, 0.0), "pruned": pruned.detach().where(alignable, 0.0)}
+        return (simple_scale * simple + pruned_scale * pruned).where(alignable, 0.0)

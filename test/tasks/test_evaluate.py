@@ -56,8 +56,10 @@ def test_the_channel_that_was_heard_is_told(trained, tmp_path):
     write_cuts(CutSet.from_cuts(cuts.values()), tmp_path / "stereo.jsonl.gz")
     (folder,) = decode(exp, [str(tmp_path / "stereo.jsonl.gz")], (), "cpu")
     rows = {row["id"]: row for row in map(json.loads, (folder / "hyps.jsonl").read_text().splitlines())}
-    assert {name: row["audio"].get("channel") for name, row in rows.items()} == {"left": 0, "right": 1, "both": None, "apart": None}
-    assert rows["apart"]["audio"]["path"] == str(tmp_path / "1.wav") and rows["right"]["hyp"] == rows["apart"]["hyp"] == "low"
+    heard = {name: row["audio"].get("channel") for name, row in rows.items()}
+    assert heard == {"left": 0, "right": 1, "both": None, "apart": None}
+    assert rows["apart"]["audio"]["path"] == str(tmp_path / "1.wav")
+    assert rows["right"]["hyp"] == rows["apart"]["hyp"] == "low"
 
 
 def test_the_model_is_the_mean_of_the_weights_that_were_kept(trained):
