@@ -27,7 +27,7 @@ import pkgutil
 import re
 import textwrap
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -328,16 +328,18 @@ def _explain(problem: Any, root: type[Config]) -> str:
     return f"{'.'.join(loc) or 'config'}: {message}"
 
 
-def walk(cls: type[Config], prefix: str = "") -> Iterator[tuple[str, Any, type[Config]]]:
-    """Every dotted key of a config class, with its pydantic field and the class it is a field of.
+def walk(cls: type[Config], prefix: str = "", given: Config | None = None) -> Iterator[tuple[str, Any, type[Config]]]:
+    """Every dotted key of a config class, with its default and the class it is a field of.
 
-    A choice is walked through its default.
+    A choice is walked through its default, whose options are as ``given`` there. What has no default has
+    ``PydanticUndefined``.
     """
     for key, field in cls.model_fields.items():
-        yield f"{prefix}{key}", field, cls
-        default = field.get_default(call_default_factory=True)
-        nested = type(default) if isinstance(default, Config) else _plain_config(cls, key)
-        if nested is not None:
+        default = getattr(given, key) if given else field.get_default(call_default_factory=True)
+        yield f"{prefix}{key}", default, cls
+        if isinstance(default, Config):
+            yield from walk(type(default), f"{prefix}{key}.", default)
+        elif nested := _plain_config(cls, key):
             yield from walk(nested, f"{prefix}{key}.")
 
 
@@ -364,8 +366,54 @@ def documentation(cls: type[Config]) -> dict[str, str]:
 
 def load(cls: type[Config], path: Path | str, overrides: Sequence[str] = ()) -> Config:
     """Read ``path`` (and its bases), apply dotted ``overrides``, validate as ``cls``."""
-    raw = merge(read_yaml(Path(path)), parse_overrides(overrides))
-    return validate(cls, raw, source=str(path))
+
+    def read(overrides: Sequence[str]) -> Config:
+        return validate(cls, merge(read_yaml(Path(path)), parse_overrides(overrides)), source=str(path))
+
+    check_removals(read, path, overrides)
+    return read(overrides)
+
+
+def check_removals(read: Callable[[Sequence[str]], Config], path: Path | str, overrides: Sequence[str]) -> None:
+    """Refuse an override ``objectives.cct=null`` that takes out what is not there: it is a typo, and would pass unseen.
+
+    A file may drop what its base does not have, since one file is laid over many configs.
+
+    Args:
+        read: Makes the config of overrides.
+        path: The file that it reads.
+        overrides: To be checked.
+    """
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or _parse(text, override) is not None:
+            continue
+        try:
+            before = read([each for each in overrides if each != override])
+        except ConfigError:  # what it takes out may be what is wrong
+            continue
+        _check_removal(key, before, path)
+
+
+def _check_removal(key: str, config: Config, path: Path | str) -> None:
+    parent, _, entry = key.rpartition(".")
+    defaults = {each: default for each, default, _ in walk(type(config))}
+    there = {**_mapping(defaults.get(parent)), **_mapping(_at(config.model_dump(), parent))}
+    if entry not in there:
+        near = [f"{parent}.{name}".lstrip(".") for name in difflib.get_close_matches(entry, there, n=1)]
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(there) or 'none'}"
+        raise ConfigError(f"{path}: {key}: expected a key that is there, for null to take out, got {entry!r}; {hint}")
+
+
+def _at(tree: Any, key: str) -> Any:
+    """What lies at a dotted key, if anything does; the tree itself at the empty one."""
+    for part in key.split(".") if key else ():
+        tree = _mapping(tree).get(part)
+    return tree
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def dump(config: Config) -> str:
@@ -377,6 +425,26 @@ def save(config: Config, path: Path) -> None:
     """Write :func:`dump` atomically."""
     with atomic_write(path) as file:
         file.write(dump(config))
+
+
+def changed(config: Config) -> dict[str, Any]:
+    """The options of a config that are not their defaults."""
+    defaults = {key: field.get_default(call_default_factory=True) for key, field in type(config).model_fields.items()}
+    return {key: getattr(config, key) for key, default in defaults.items() if getattr(config, key) != default}
+
+
+def inline(value: Any) -> str:
+    """A value in one line, as an override would have it; of configs only what is :func:`changed`."""
+    if isinstance(value, ComponentConfig):
+        options = changed(value)
+        value = {"name": value.name, **options} if options else value.name
+    if isinstance(value, Config):
+        value = changed(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {inline(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(inline, value))}]"
+    return json.dumps(value) if value in (None, "") or isinstance(value, bool) else str(value)
 
 
 def differences(old: Config, new: Config) -> list[str]:

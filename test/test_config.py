@@ -150,6 +150,34 @@ def test_null_takes_a_named_choice_out(tmp_path):
     assert configs.load(Zoo, tmp_path / "saved.yaml") == zoo
 
 
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("herd.frist=null", "herd.frist: expected a key that is there, for null to take out, got 'frist'; did you mean herd.first"),
+        ("herd.xyz=null", "there are: first, second"),
+        ("serach=null", "a.yaml: serach: expected a key that is there, for null to take out, got 'serach'; there are: pet,"),
+        ("flga=null", "did you mean flag?"),
+        ("many.a=", "many.a: expected a key that is there, for null to take out, got 'a'; there are: none"),
+    ],
+)
+def test_an_override_cannot_take_out_what_is_not_there_but_a_file_can(tmp_path, override, hint):
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path, "herd: {first: dog, second: fish}", override)
+    assert hint in str(error.value)
+    layer = tmp_path / "layer.yaml"
+    layer.write_text("herd: {frist: null}\nmany: {a: null}")
+    assert load(tmp_path, "herd: {first: dog}", str(layer)) == load(tmp_path, "herd: {first: dog}")
+
+
+def test_an_override_can_take_out_what_is_there_by_default_or_by_another_layer(tmp_path):
+    layer = tmp_path / "layer.yaml"
+    layer.write_text("many: {a: dog, b: fish}")
+    assert load(tmp_path, "{}", str(layer), "many.a=null").many == {"b": Fish.Config()}
+    assert load(tmp_path, "{}", "herd.first=null", "herd.third=fish").herd == {"third": Fish.Config()}
+    assert load(tmp_path, "maybe: {depth: 2}", "maybe=null").maybe is None
+    assert load(tmp_path, "{}", "maybe=null").maybe is None  # an option, which null is a value of
+
+
 def test_a_file_among_the_overrides_changes_its_keys_and_what_comes_later_wins(tmp_path):
     layer = tmp_path / "layer.yaml"
     layer.write_text("pet: {name: dog, legs: 7}\ntext: layer")
@@ -217,3 +245,19 @@ def test_walking_a_config_gives_every_dotted_key_with_its_meaning():
     assert {"pet.legs", "inner.depth", "inner.animal.fins"} <= owners.keys()
     assert configs.documentation(owners["pet"])["pet"] == "The one at home."
     assert configs.documentation(owners["pet.legs"])["legs"] == "How many."
+
+
+def test_walking_gives_the_defaults_that_hold_where_a_choice_is_nested():
+    class Farm(Config):
+        pet: Choice[Animal] = Dog.Config(legs=3)
+        zoo: Inner = Inner(animal=Fish.Config(fins=9))
+
+    defaults = {key: default for key, default, _ in configs.walk(Farm)}
+    assert (defaults["pet.legs"], defaults["pet.speed"], defaults["zoo.animal.fins"]) == (3, 1e-3, 9)
+
+
+def test_values_in_a_line_are_yaml_and_of_configs_what_is_no_default(tmp_path):
+    zoo = Zoo(pet=Dog.Config(legs=3, sizes=(5, 7)), many={"a": Fish.Config(), "b": Fish.Config(fins=1)}, text="", flag=True)
+    parts = "pet: {name: dog, legs: 3, sizes: [5, 7]}", "many: {a: fish, b: {name: fish, fins: 1}}", 'text: ""', "flag: true"
+    assert configs.inline(zoo) == "{" + ", ".join(parts) + "}"
+    assert configs.inline(None) == "null" and configs.inline(Dog.Config()) == "dog" and configs.inline(Zoo()) == "{}"

@@ -5,8 +5,9 @@
   speechkit align exp/ctc talk.wav --text "what they say" --format json
   speechkit align exp/ctc talks/*.wav --to alignments            their texts are in talks/*.txt
 
-CTC networks mark a sound in a frame or two and leave the rest to the blank, so that words are found, but look short. An
-objective without blanks (hmm, asg) gives every frame to a word or to silence.
+CTC networks mark a sound in a frame or two and leave the rest to the blank, so that words are found, but look short. So
+they do with transducers: a token has the frame that emits it, which those of one frame share, and a word lasts from its
+first token to its last. An objective without blanks (hmm, asg) gives every frame to a word or to silence.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Align; an utterance that cannot be aligned is named, and the others go on."""
     _check_arguments(args)
+    from speechkit.report.numbers import plural
     from speechkit.tasks.align import Aligner
     from speechkit.tasks.recognizer import Recognizer
     from speechkit.utils import log
@@ -54,7 +56,10 @@ def run(args: argparse.Namespace) -> int:
         failed += len(problems)
         if args.set or not args.audio:
             seconds = sum(speech.duration for speech in found)
-            log.info(f"{name}: {len(found)} utterances aligned, {seconds:.0f} s of audio; {len(problems)} could not be")
+            aligned = plural(len(found), "utterance")
+            log.info(f"{name}: {aligned} aligned, {seconds:.0f} s of audio; {len(problems)} could not be")
+    if args.to:
+        print(f"{args.to}: {plural(len(taken), 'alignment')}")
     return 1 if failed else 0
 
 

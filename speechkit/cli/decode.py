@@ -3,6 +3,10 @@
   speechkit decode exp/ctc
   speechkit decode exp/ctc --set dev search.name=ctc_prefix_beam search.beam_size=16
   speechkit decode exp/ctc --tune search.scorers.lm.scale=0,0.2,0.4 --tune search.length_bonus=0,0.5
+
+Each utterance is a line of JSON in decode/<set>/hyps.jsonl: id, ref, hyp, duration; audio (path, start, duration and,
+of a file with several channels, the one that was heard, from 0); words (word, start, end, confidence); nbest (text,
+score, and scores: the parts of the score by name, before they are weighted). Times are in seconds, scores in nats.
 """
 
 from __future__ import annotations

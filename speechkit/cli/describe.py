@@ -9,6 +9,9 @@
 from __future__ import annotations
 
 import argparse
+import re
+import typing
+from collections.abc import Sequence
 from typing import Any
 
 HELP = "list what can be chosen, with defaults and meaning"
@@ -23,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Print the kinds, the choices of one, or the options of one choice."""
     from rich.console import Console
+    from rich.markup import escape
 
     import speechkit.tasks.asr
     import speechkit.tasks.lm  # noqa: F401 - they register everything
@@ -32,28 +36,34 @@ def run(args: argparse.Namespace) -> None:
     if args.kind is None:
         console.print(_kinds(KINDS))
         return
-    kind = _pick(KINDS, args.kind, "kind")
+    as_choice = [f"{name} {args.kind}" for name, kind in sorted(KINDS.items()) if args.kind in kind.registry]
+    kind = _pick(KINDS, args.kind, "kind", as_choice)
     if args.name is None:
         console.print(_choices(kind))
         return
     chosen = _pick(kind.registry, args.name, args.kind)
-    console.print(f"[bold]{args.kind}: {args.name}[/bold]\n{first_paragraph(chosen)}\n")
+    console.print(f"[bold]{args.kind}: {args.name}[/bold]\n{escape(first_paragraph(chosen))}\n")
     console.print(_options(chosen.Config))
 
 
-def _pick(table: dict[str, Any], name: str, what: str) -> Any:
+def _pick(table: dict[str, Any], name: str, what: str, guesses: Sequence[str] = ()) -> Any:
     import difflib
 
     if name not in table:
-        near = difflib.get_close_matches(name, table, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        near = [*guesses] or difflib.get_close_matches(name, table, n=1)
+        hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
         raise ValueError(f"no {what} is called {name!r}; {hint}choices: {', '.join(sorted(table))}")
     return table[name]
 
 
 def first_paragraph(item: Any) -> str:
     """The start of a docstring, up to the first empty line."""
-    return " ".join((item.__doc__ or "").split("\n\n")[0].split())
+    return plain(" ".join((item.__doc__ or "").split("\n\n")[0].split()))
+
+
+def plain(text: str) -> str:
+    """Text of a docstring without what only Sphinx reads: double backquotes, and roles such as ``:class:``."""
+    return re.sub(r":[a-z]+:(?=`)", "", text).replace("``", "`")
 
 
 def _kinds(kinds: dict[str, Any]) -> Any:
@@ -66,11 +76,12 @@ def _kinds(kinds: dict[str, Any]) -> Any:
 
 
 def _choices(kind: Any) -> Any:
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("name", "what it is", box=None, pad_edge=False)
     for name, choice in sorted(kind.registry.items()):
-        table.add_row(name, first_paragraph(choice))
+        table.add_row(name, escape(first_paragraph(choice)))
     return table
 
 
@@ -78,21 +89,29 @@ def _options(config: Any) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
-    from speechkit.config import documentation, walk
+    from speechkit.config import walk
 
     table = Table("key", "default", "meaning", box=None, pad_edge=False)
-    for key, field, owner in walk(config):
+    for key, default, owner in walk(config):
         if (name := key.split(".")[-1]) != "name":
-            table.add_row(key, escape(_default(field)), escape(documentation(owner).get(name, "")))
-    return table
+            table.add_row(key, escape(_default(default)), escape(_meaning(owner, name)))
+    return table if table.rows else "It has no options."
 
 
-def _default(field: Any) -> str:
-    from speechkit.config import Config
+def _meaning(config: Any, name: str) -> str:
+    """What an option does, and its possible values unless they are all named there."""
+    from speechkit.config import documentation
 
-    if field.is_required():
-        return "(required)"
-    value = field.get_default(call_default_factory=True)
-    if isinstance(value, Config):
+    text, annotation = plain(documentation(config).get(name, "")), config.model_fields[name].annotation
+    values = typing.get_args(annotation) if typing.get_origin(annotation) is typing.Literal else ()
+    return text if all(value in text for value in values) else f"{text} One of {', '.join(values)}."
+
+
+def _default(value: Any) -> str:
+    from pydantic_core import PydanticUndefined
+
+    from speechkit.config import Config, inline
+
+    if isinstance(value, Config):  # whose options have lines of their own
         return getattr(value, "name", "")
-    return "null" if value is None else str(value)
+    return "(required)" if value is PydanticUndefined else inline(value)

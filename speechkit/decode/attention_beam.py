@@ -22,7 +22,7 @@ NOTHING = Sentence([], -math.inf, {"attention": -math.inf}, [], np.zeros((0, 0),
 
 
 class AttentionBeamSearch(AttentionSearch, name="attention_beam"):
-    """Keeps the best unfinished sentences after each token; all of all utterances take their next token in one step.
+    """Keeps the best unfinished sentences after each token; those of all utterances take their next token in one step.
 
     Of all that the sentences on the beam can become by one token, the ``beam_size`` best are looked at; those of them
     that end are results, and the ``beam_size`` best that do not end go on. An utterance is done when no sentence on its beam

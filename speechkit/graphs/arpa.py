@@ -36,6 +36,12 @@ def symbol_names(tokens: Sequence[str]) -> list[str]:
     return names
 
 
+def ngram_counts(model: NGram) -> list[int]:
+    """How many 1-grams, 2-grams ... the file of a model has; ``<s>`` and ``</s>``, one node here, are two there."""
+    ones, *others = (int(size) for size in np.diff(model.level_offsets)[1:])
+    return [ones + 1, *others]
+
+
 def write_arpa(path: Path | str, model: NGram, names: Sequence[str]) -> None:
     """Write a model; the file is whole or not there.
 
@@ -51,9 +57,8 @@ def write_arpa(path: Path | str, model: NGram, names: Sequence[str]) -> None:
         raise ValueError(f"{path}: expected {model.vocabulary.size} names of symbols, got {len(names)}")
     with atomic_path(path) as partial, _writing(partial) as file:
         file.write("\\data\\\n")
-        for length in range(1, model.order + 1):
-            # </s> and <s> are one node here and two lines there.
-            file.write(f"ngram {length}={len(model.symbols[model.level(length)]) + (length == 1)}\n")
+        for length, count in enumerate(ngram_counts(model), start=1):
+            file.write(f"ngram {length}={count}\n")
         for length in range(1, model.order + 1):
             file.write(f"\n\\{length}-grams:\n")
             file.writelines(_lines(model, length, names))

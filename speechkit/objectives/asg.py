@@ -17,7 +17,8 @@ from speechkit.utils.lens import pad_stack
 
 
 class AsgObjective(Objective, name="asg"):
-    """``log sum over all paths of exp(score) - log sum over the transcript's paths`` (Collobert et al. 2016, equation 3).
+    """Auto segmentation: ``log sum over all paths of exp(score) - log sum over the transcript's paths`` (Collobert et al.
+    2016, equation 3).
 
     ``score(path) = sum_t f_t(path_t) + sum_t g(path_t, path_{t-1})`` with emissions f that are not normalised and trained
     transitions g: one distribution over whole paths, where CTC has one per frame. See :class:`Asg` for repeated tokens.

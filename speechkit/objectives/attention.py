@@ -21,7 +21,8 @@ from speechkit.utils.utterances import UtteranceError
 
 
 class AttentionObjective(Objective, name="attention"):
-    """``-sum over u = 1 ... U + 1 of sum over tokens k of q_u(k) log p(k | y_1 ... y_{u-1}, audio)``.
+    """Cross entropy of each next token: ``-sum over u = 1 ... U + 1 of sum over tokens k of q_u(k) log p(k | y_1 ...
+    y_{u-1}, audio)``.
 
     y_{U+1} is the end of the sentence. ``q_u`` is the transcript's token with probability ``1 - e``, and with
     probability e any of the V tokens, that one included (label smoothing: Szegedy et al., 2016, section 7)::

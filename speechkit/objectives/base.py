@@ -31,6 +31,10 @@ class Objective(nn.Module, Component, kind="objective"):
     Args:
         config: The options.
         vocabulary: The token ids.
+
+    Attributes:
+        parts: What the last loss is made of, by names for the log: (B,) each, normalised as the loss, without gradients.
+            Empty unless :meth:`nats` leaves them there, in nats.
     """
 
     class Config(ComponentConfig):
@@ -55,6 +59,7 @@ class Objective(nn.Module, Component, kind="objective"):
         super().__init__()
         self.config = config
         self.vocabulary = vocabulary
+        self.parts: dict[str, Tensor] = {}
 
     def forward(self, decoder: nn.Module, encoder_out: Tensor, encoder_out_lens: Tensor, targets: Targets) -> Tensor:
         """The loss of each utterance.
@@ -70,11 +75,11 @@ class Objective(nn.Module, Component, kind="objective"):
             utterance that is not :meth:`alignable`.
         """
         nats = self.nats(decoder, encoder_out, encoder_out_lens, targets)
-        if self.config.normalize == "token":
-            return nats / targets.token_lens.clamp(min=1)
-        if self.config.normalize == "frame":
-            return nats / encoder_out_lens.clamp(min=1)
-        return nats
+        if self.config.normalize == "utterance":
+            return nats
+        lens = (targets.token_lens if self.config.normalize == "token" else encoder_out_lens).clamp(min=1)
+        self.parts = {name: part / lens for name, part in self.parts.items()}
+        return nats / lens
 
     def nats(self, decoder: nn.Module, encoder_out: Tensor, encoder_out_lens: Tensor, targets: Targets) -> Tensor:
         """The losses (B,) before normalisation: negative log-likelihoods in nats; arguments as for the call."""

@@ -17,7 +17,8 @@ from speechkit.utils.lens import padding_mask
 
 
 class CtcObjective(Objective, name="ctc"):
-    """``-log sum over paths of prod_t p_t(path_t)`` (Graves et al. 2006, equations 3 and 5 to 8).
+    """Connectionist temporal classification: ``-log sum over paths of prod_t p_t(path_t)`` (Graves et al. 2006, equations 3
+    and 5 to 8).
 
     A path gives a token or the blank to each frame; it spells the transcript when its repeats are merged and then its
     blanks removed. An empty transcript has one path, all blanks. Two equal tokens in a row need a blank between

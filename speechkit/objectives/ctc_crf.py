@@ -10,7 +10,8 @@ from speechkit.objectives.denominator import DenominatorObjective
 
 
 class CtcCrfObjective(DenominatorObjective, CtcObjective, name="ctc_crf"):
-    """``p(path | x) = exp(score(path)) / sum over all paths of exp(score)`` over CTC paths (Xiang and Ou 2019, eq. 4 to 6).
+    """CTC that normalises whole paths, not frames: ``-log p(tokens | x)`` with ``p(path | x) = exp(score(path)) / sum over
+    all paths of exp(score)`` (Xiang and Ou 2019, eq. 4 to 6).
 
     CTC takes the tokens to be independent of each other given the audio; here a path is as likely as its sequence of
     tokens is, too. With an n-gram model that gives all sequences the same weight it is ``1 + lamb`` times CTC. The

@@ -14,7 +14,8 @@ from speechkit.utils.utterances import UtteranceError
 
 
 class GtcObjective(CtcObjective, name="gtc"):
-    """``-log sum over Y of w(Y) p_CTC(Y | x)`` over all that may have been said (Moritz et al. 2021, equations 3 to 6).
+    """Graph-based temporal classification: ``-log sum over Y of w(Y) p_CTC(Y | x)`` over all that may have been
+    said (Moritz et al. 2021, equations 3 to 6).
 
     The sequences Y and their weights come from ``targets.alternatives``, an n-best list or a confusion network, as a graph
     of labels through which forward and backward pass once for all of them::

@@ -26,7 +26,8 @@ BIGRAM = "bigram.safetensors"
 
 
 class HmmObjective(Objective, name="hmm"):
-    """``-sum_t log p(state_t | frame t)`` with the states of the likeliest path of the transcript (embedded training).
+    """A DNN-HMM hybrid: ``-sum_t log p(state_t | frame t)`` with the states of the likeliest path of the transcript
+    (embedded training).
 
     The path is found anew in every batch, by Viterbi under posteriors divided by priors, through the states of the
     tokens in order with optional silence around them. In the first batches frames are dealt out equally instead,

@@ -17,7 +17,8 @@ from speechkit.text.vocabulary import Vocabulary
 
 
 class LfMmiObjective(DenominatorObjective, name="lf_mmi"):
-    """``log p(tokens | x)`` with a sum over all token sequences in the denominator (Povey et al. 2016, section 2).
+    """Lattice-free maximum mutual information: ``-log p(tokens | x)`` with a sum over all token sequences in the
+    denominator (Povey et al. 2016, section 2).
 
     Differs from the paper: a token is one unit without context, the numerator has all alignments of the transcript and
     no lattice of an older system, the n-gram model backs off, and utterances are whole, not cut into pieces.

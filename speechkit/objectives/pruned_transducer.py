@@ -19,13 +19,14 @@ from speechkit.utils.lens import padding_mask
 
 
 class PrunedTransducerObjective(TransducerObjective, name="pruned_transducer"):
-    """``simple_scale * L_simple + pruned_scale * L_pruned`` (Kuang et al. 2022, arXiv:2206.13236).
+    """A transducer that computes where a simple joiner finds the paths: ``simple_scale * L_simple + pruned_scale *
+    L_pruned`` (Kuang et al. 2022, arXiv:2206.13236).
 
     The simple joiner adds two linear projections to V logits. Its loss, over all cells, trains these projections and the
     encoder, and its occupancies say which ``prune_range`` positions of each frame the real joiner computes. The pruned loss
     sums over fewer paths than the full one and is never below it; where the range covers all positions they are equal.
 
-    Warm-up runs over the optimiser steps that :meth:`at_step` tells of; as long as nobody tells, and in evaluation, the
+    Warm-up runs over the optimizer steps that :meth:`at_step` tells of; as long as nobody tells, and in evaluation, the
     scales are the final ones.
     """
 
@@ -39,7 +40,7 @@ class PrunedTransducerObjective(TransducerObjective, name="pruned_transducer"):
         pruned_scale: float = Field(1.0, ge=0.0)
         """Factor of the joiner's loss, after warm-up; a tenth of that at its beginning, when windows are still random."""
         warmup_steps: int = Field(500, ge=0)
-        """Optimiser steps in which both factors go linearly from their first to their last value."""
+        """Optimizer steps in which both factors go linearly from their first to their last value."""
         lm_only_scale: float = Field(0.25, ge=0.0, le=1.0)
         """Share of the predictor alone in the simple joiner's log-probabilities: smoothing."""
         am_only_scale: float = Field(0.0, ge=0.0, le=1.0)
@@ -70,7 +71,7 @@ class PrunedTransducerObjective(TransducerObjective, name="pruned_transducer"):
         self.step: int | None = None
 
     def at_step(self, step: int) -> None:
-        """Hear the number of optimiser steps made so far, before the next one."""
+        """Hear the number of optimizer steps made so far, before the next one."""
         self.step = step
 
     def scales(self) -> tuple[float, float]:
@@ -82,7 +83,7 @@ class PrunedTransducerObjective(TransducerObjective, name="pruned_transducer"):
         return 1 - done * (1 - config.simple_scale), config.pruned_scale * (0.1 + 0.9 * done)
 
     def nats(self, decoder: nn.Module, encoder_out: Tensor, encoder_out_lens: Tensor, targets: Targets) -> Tensor:
-        """The scaled sum (B,) of both losses in nats; 0 where there is no path.
+        """The scaled sum (B,) of both losses in nats; 0 where there is no path. Each as it is goes into ``parts``.
 
         Raises:
             UtteranceError: a transcript holds the blank or an id outside of the vocabulary.
@@ -102,4 +103,6 @@ class PrunedTransducerObjective(TransducerObjective, name="pruned_transducer"):
         chosen = choose_cells(occupancies, *lens, config.prune_range, config.topology)
         pruned = self._joint(decoder, encoder_out, predicted, encoder_out_lens, targets, chosen)
         simple_scale, pruned_scale = self.scales()
-        return (simple_scale * simple + pruned_scale * pruned).where(self.alignable(encoder_out_lens, targets), 0.0)
+        alignable = self.alignable(encoder_out_lens, targets)
+        self.parts = {"simple": simple.detach().where(alignable, 0.0), "pruned": pruned.detach().where(alignable, 0.0)}
+        return (simple_scale * simple + pruned_scale * pruned).where(alignable, 0.0)

@@ -42,7 +42,7 @@ class ClipBudget:
         if self.bytes_left <= 0:
             self.left_out += 1
             raise NoClip("left out to keep the page small")
-        clip, mime = encode(audio["path"], audio.get("start", 0.0), audio.get("duration"))
+        clip, mime = encode(audio["path"], audio.get("start", 0.0), audio.get("duration"), audio.get("channel"))
         text = base64.b64encode(clip).decode()
         if len(text) > self.bytes_left:
             self.left_out += 1
@@ -51,21 +51,24 @@ class ClipBudget:
         return h("audio", controls=True, preload="none", src=f"data:{mime};base64,{text}", aria_label=label)
 
 
-def encode(path: str, start: float = 0.0, duration: float | None = None) -> tuple[bytes, str]:
+def encode(
+    path: str, start: float = 0.0, duration: float | None = None, channel: int | None = None
+) -> tuple[bytes, str]:
     """A stretch of an audio file as a small file of its own.
 
     Args:
-        path: Any format that libsndfile reads; channels are averaged.
+        path: Any format that libsndfile reads.
         start: Seconds.
         duration: Seconds; to the end unless given.
+        channel: From 0; the mean of all unless given.
 
     Returns:
         The bytes and their media type: Ogg Opus, or FLAC where libsndfile was built without Opus.
 
     Raises:
-        NoClip: The file is missing, unreadable or too long.
+        NoClip: The file is missing, unreadable or too long, or has no such channel.
     """
-    samples, rate = _read(path, start, duration)
+    samples, rate = _read(path, start, duration, channel)
     if "OPUS" not in soundfile.available_subtypes("OGG"):
         return _write(samples, rate, "FLAC", "PCM_16"), "audio/flac"
     target = next((r for r in OPUS_RATES if r >= rate), OPUS_RATES[-1])
@@ -73,7 +76,7 @@ def encode(path: str, start: float = 0.0, duration: float | None = None) -> tupl
     return _write(samples, target, "OGG", "OPUS"), "audio/ogg"
 
 
-def _read(path: str, start: float, duration: float | None) -> tuple[np.ndarray, int]:
+def _read(path: str, start: float, duration: float | None, channel: int | None) -> tuple[np.ndarray, int]:
     """(L,) float32 and its rate in Hz."""
     try:
         with soundfile.SoundFile(path) as file:
@@ -81,12 +84,13 @@ def _read(path: str, start: float, duration: float | None) -> tuple[np.ndarray, 
             if seconds > MAX_SECONDS:
                 raise NoClip(f"longer than {MAX_SECONDS:.0f} s")
             file.seek(round(start * file.samplerate))
-            samples = file.read(max(0, math.ceil(seconds * file.samplerate)), dtype="float32", always_2d=True).mean(
-                axis=1
-            )
+            samples = file.read(max(0, math.ceil(seconds * file.samplerate)), dtype="float32", always_2d=True)
             rate = file.samplerate
     except soundfile.LibsndfileError as error:
         raise NoClip(f"{path}: {str(error.error_string).strip().rstrip('.')}") from None
+    if channel is not None and channel >= samples.shape[1]:
+        raise NoClip(f"{path}: no channel {channel + 1}")
+    samples = samples.mean(axis=1) if channel is None else samples[:, channel]
     if not len(samples) or not np.isfinite(samples).all():
         raise NoClip(f"{path}: no finite samples from {start:.2f} s on")
     return samples, rate

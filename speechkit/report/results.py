@@ -9,6 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import speechkit.decode.scorers  # noqa: F401 - the searches and what they can be made of
+from speechkit.config import ConfigError, changed, inline, validate
+from speechkit.decode.base import Search
 from speechkit.metrics.error_rate import ErrorRate, ScoreReport, Unit, score
 from speechkit.text.scripts import has_ideograph
 
@@ -57,13 +60,11 @@ class DecodedSet:
 
     @property
     def search(self) -> tuple[str, str]:
-        """Name and options of the search."""
+        """Name of the search, and those of its options that are not the defaults."""
         search = self.facts.get("search") or "–"
         if not isinstance(search, dict):
             return str(search), ""
-        return str(search.get("name", "–")), ", ".join(
-            f"{key} {value}" for key, value in search.items() if key != "name"
-        )
+        return str(search.get("name", "–")), ", ".join(f"{key} {inline(value)}" for key, value in _changed(search).items())
 
     def _rate(self, file: str, unit: Unit) -> ErrorRate:
         path = self.folder / file
@@ -84,6 +85,13 @@ def read_sets(exp_dir: Path) -> list[DecodedSet]:
     folders = sorted(path.parent for path in exp_dir.glob("decode/*/hyps.jsonl"))
     sets = [DecodedSet(folder, _read_rows(folder / "hyps.jsonl"), _facts(folder)) for folder in folders]
     return [each for each in sets if each.rows]
+
+
+def _changed(search: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return changed(validate(Search.registry[search.get("name")].Config, search))
+    except (KeyError, ConfigError):  # one that an --import registered, or of another version: who knows its defaults
+        return {key: value for key, value in search.items() if key != "name"}
 
 
 def _facts(folder: Path) -> dict[str, Any]:

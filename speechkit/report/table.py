@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from speechkit.metrics.error_rate import ErrorRate
-from speechkit.report.numbers import percent
+from speechkit.report.numbers import percent, plural
 from speechkit.report.results import DecodedSet, read_sets
 
 COLUMNS = ("set", "WER %", "95 % interval", "sub", "ins", "del", "CER %", "utts", "words", "RTF", "threads", "search")
@@ -22,7 +22,7 @@ def results_table(exp_dir: Path) -> Table:
         ValueError: Nothing was decoded yet.
     """
     sets = _sets(exp_dir)
-    made = {each.name: ", ".join([_search(each), f"{each.facts.get('threads', '–')} threads"]) for each in sets}
+    made = {each.name: f"{_search(each)}, {_threads(each)}" for each in sets}
     same = len(set(made.values())) == 1
     caption = made[sets[0].name] if same else "\n".join(f"{name}: {how}" for name, how in made.items())
     # Text, because a plain string with brackets would be read as markup.
@@ -77,6 +77,11 @@ def _cells(each: DecodedSet) -> list[str]:
 def _search(each: DecodedSet) -> str:
     name, options = each.search
     return f"{name} ({options})" if options else name
+
+
+def _threads(each: DecodedSet) -> str:
+    threads = each.facts.get("threads", "–")
+    return plural(threads, "thread") if isinstance(threads, int) else f"{threads} threads"
 
 
 def _line(cells: list[str] | tuple[str, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from speechkit.data.cuts import checked_cuts, transcript
 from speechkit.data.dataset import AsrDataset
 from speechkit.data.loader import BatchLoader
 from speechkit.decode.base import Hypothesis
-from speechkit.decode.words import Word, words
+from speechkit.decode.words import Word, apart, words
 from speechkit.graphs.aligner import Alignment
 from speechkit.objectives.base import Objective
 from speechkit.tasks.asr import build_objectives
@@ -50,7 +51,7 @@ class AlignedSpeech:
     words: list[Word]
     """In order, not overlapping."""
     tokens: list[Word]
-    """The model's tokens that are not blank, in order; one may take no time."""
+    """The model's tokens that are not blank, in order; those that one frame emits share it."""
     unit: str
     """What the tokens are: ``phones``, or ``tokens``."""
 
@@ -202,7 +203,7 @@ class Aligner:
         hypothesis = Hypothesis(text.tokens, alignment.score, {}, times, alignment.confidences, text.words)
         tokens = [
             Word(self.tokenizer.tokens[token], min(first / second, duration), min(last / second, duration), confidence)
-            for token, (first, last), confidence in zip(text.tokens, times, alignment.confidences)
+            for token, (first, last), confidence in zip(text.tokens, apart(times), alignment.confidences)
         ]
         found = words(hypothesis, self.tokenizer, 1 / second, duration)
         unit = "phones" if isinstance(self.tokenizer, PhoneTokenizer) else "tokens"
@@ -211,13 +212,19 @@ class Aligner:
 
 def _pick(recognizer: Recognizer, wanted: str | None) -> tuple[str, Objective]:
     objectives = build_objectives(recognizer.config, recognizer.tokenizer)
-    fitting = {name: each for name, each in objectives.items() if each.has_alignments and wanted in (None, name)}
+    fitting = [name for name, each in objectives.items() if each.has_alignments]
     if not fitting:
         raise ValueError(
-            f"--objective: expected {wanted or 'a model with an objective'} whose paths tell where the tokens lie in time, such as "
-            f"ctc, got a model with {', '.join(objectives)}; choose another objective or model"
+            f"{recognizer.model_dir}: expected an objective whose paths tell where the tokens lie in time, such as ctc, got "
+            f"{', '.join(objectives)}; take another model"
         )
-    name, objective = next(iter(fitting.items()))
+    name = wanted or fitting[0]
+    if name not in fitting:
+        near = difflib.get_close_matches(name, fitting, n=1)
+        hint = f"did you mean {near[0]!r}? " if near and name not in objectives else ""
+        problem = f"{name} has no alignments" if name in objectives else f"the model has no objective {name!r}"
+        raise ValueError(f"--objective: {problem}; {hint}it can align with: {', '.join(fitting)}")
+    objective = objectives[name]
     objective.load(recognizer.model_dir / "objectives" / name)
     return name, objective
 

@@ -53,7 +53,7 @@ CMVN_CUTS = 2000  # utterances that global statistics are estimated on
 
 
 class AsrTask(Task, name="asr"):
-    """A recogniser in training.
+    """Speech recognition: a recogniser in training.
 
     Args:
         config: The experiment.
@@ -199,9 +199,12 @@ class AsrTask(Task, name="asr"):
             objective.at_step(step)
 
     def losses(self, batch: AsrBatch) -> Iterator[tuple[str, Losses]]:
-        """Yield the one network with the value of every objective."""
+        """Yield the one network with the value of every objective and, for the log, of the parts of those that have any."""
         encoder_out, lens = self.model(batch.inputs, batch.input_lens, batch.is_features)
-        yield "model", self._objectives(batch, encoder_out, lens)
+        losses = self._objectives(batch, encoder_out, lens)
+        for name, objective in self.objectives.items():
+            losses |= {f"{name}.{part}": values for part, values in objective.parts.items()}
+        yield "model", losses
 
     def _objectives(self, batch: AsrBatch, encoder_out: Tensor, lens: Tensor) -> Losses:
         losses = {}

@@ -79,6 +79,14 @@ def load_config(path: Path | str, overrides: Sequence[str] = (), task: str | Non
     import speechkit.tasks.asr
     import speechkit.tasks.lm  # noqa: F401 - they register themselves and all that they can be made of
 
+    def read(overrides: Sequence[str]) -> Task.Config:
+        return _read_config(path, overrides, task)
+
+    configs.check_removals(read, path, overrides)
+    return read(overrides)
+
+
+def _read_config(path: Path | str, overrides: Sequence[str], task: str | None) -> Task.Config:
     raw = configs.merge(configs.read_yaml(Path(path)), configs.parse_overrides(overrides))
     name = raw.pop("task", None)
     if name not in Task.registry:

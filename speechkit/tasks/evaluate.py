@@ -24,6 +24,7 @@ from speechkit.tasks.base import TRAINING_DATA, load_config
 from speechkit.tasks.manifests import evaluation_sampler, open_splits, split_paths
 from speechkit.tasks.recognizer import Recognizer
 from speechkit.train import checkpoint
+from speechkit.train.logger import finite_or_text
 from speechkit.utils import machine
 from speechkit.utils.files import atomic_write
 from speechkit.utils.model_dir import read_json, write_checksums
@@ -137,7 +138,7 @@ def _encoded(
 
 def _row(cut: Any, ref: str, hypotheses: Sequence[Hypothesis], recognizer: Recognizer) -> dict[str, Any]:
     found = recognizer.words(hypotheses[0], 0.0, cut.duration)
-    nbest = [{"text": recognizer.text(h), "score": round(h.score, 4)} for h in hypotheses]
+    nbest = [{"text": recognizer.text(h), "score": round(h.score, 4), "scores": _parts(h)} for h in hypotheses]
     words = [
         {"word": w.word, "start": round(w.start, 3), "end": round(w.end, 3), "confidence": round(w.confidence, 4)}
         for w in found
@@ -146,12 +147,21 @@ def _row(cut: Any, ref: str, hypotheses: Sequence[Hypothesis], recognizer: Recog
     return row | {"audio": _audio(cut), "words": words, "nbest": nbest}
 
 
+def _parts(hypothesis: Hypothesis) -> dict[str, Any]:
+    return finite_or_text({name: round(part, 4) for name, part in hypothesis.scores.items()})
+
+
 def _audio(cut: Any) -> dict[str, Any] | None:
     """Where to hear the utterance; None for a mixture, which has no single file."""
-    if not hasattr(cut, "recording") or cut.recording is None:
+    if getattr(cut, "recording", None) is None:
         return None
-    source = cut.recording.sources[0]
-    return {"path": str(source.source), "start": cut.start, "duration": cut.duration} if source.type == "file" else None
+    mono = isinstance(cut.channel, int)
+    wanted = cut.channel if mono else cut.channel[0]
+    source = next(each for each in cut.recording.sources if wanted in each.channels)
+    if source.type != "file":
+        return None
+    audio = {"path": str(source.source), "start": cut.start, "duration": cut.duration}
+    return audio | ({"channel": source.channels.index(wanted)} if mono and len(source.channels) > 1 else {})
 
 
 def score_sets(exp_dir: Path) -> dict[str, tuple[ScoreReport, ScoreReport]]:

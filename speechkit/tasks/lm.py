@@ -30,7 +30,7 @@ from speechkit.utils.files import atomic_write
 
 
 class LmTask(Task, name="lm"):
-    """A language model in training.
+    """Language modelling: a neural language model in training.
 
     Args:
         config: The experiment.

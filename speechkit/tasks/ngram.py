@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from speechkit.data.text import read_sentences
-from speechkit.graphs.arpa import UNKNOWN, symbol_names, write_arpa
+from speechkit.graphs.arpa import UNKNOWN, ngram_counts, symbol_names, write_arpa
 from speechkit.graphs.ngram import NGram
 from speechkit.graphs.ngram_estimation import estimate
 from speechkit.graphs.ngram_pruning import prune
@@ -51,7 +51,7 @@ def make_ngram(config: AsrTask.Config, tokenizer: Tokenizer, options: NGramOptio
         path: The file, packed if it ends in ``.gz``.
 
     Returns:
-        ``ngrams``, how many there are of each length, and ``perplexity``, for each validation set that is there the one
+        ``ngrams``, how many the file has of each length, and ``perplexity``, for each validation set that is there the one
         per symbol, ends of sentences counted.
 
     Raises:
@@ -65,8 +65,7 @@ def make_ngram(config: AsrTask.Config, tokenizer: Tokenizer, options: NGramOptio
     if options.prune:
         model = prune(model, options.prune)
     write_arpa(path, model, names)
-    sizes = [model.level_offsets[n + 1] - model.level_offsets[n] for n in range(1, model.order + 1)]
-    return {"ngrams": [int(size) for size in sizes], "perplexity": _perplexities(model, symbols, config)}
+    return {"ngrams": ngram_counts(model), "perplexity": _perplexities(model, symbols, config)}
 
 
 def _symbols(config: AsrTask.Config, tokenizer: Tokenizer, options: NGramOptions) -> tuple[list[str], Any]:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 PLAIN_EVERY = 10.0  # seconds between plain progress lines
+EPOCH_EVERY = 1.0  # seconds, at least, between one and that of a new epoch
 
 
 class Logger:
@@ -28,7 +29,8 @@ class Logger:
 
     def __init__(self, exp_dir: Path, total_steps: int, first_step: int = 0, enabled: bool = True) -> None:
         self.enabled, self.total, self.first = enabled, total_steps, first_step
-        self.started, self.last_plain = time.monotonic(), 0.0
+        self.timed_from, self.started = first_step, time.monotonic()
+        self.plain_epoch, self.last_plain = -1, -math.inf
         if not enabled:
             return
         from torch.utils.tensorboard import SummaryWriter  # slow to import
@@ -67,21 +69,23 @@ class Logger:
                 self.board.add_scalar(f"{'train' if event == 'step' else 'valid'}/{key}", value, step)
 
     def show_step(self, step: int, epoch: int, status: str) -> None:
-        """Move the bar; without a terminal, print a plain line now and then."""
+        """Move the bar; without a terminal, print a plain line now and then, and of each epoch that is not very short."""
         if not self.enabled:
             return
+        now = time.monotonic()
+        if step == self.first + 1:  # in which kernels are compiled: it says little of those that follow
+            self.timed_from, self.started = step, now
         if self.progress:
             self.progress.update(self.bar, completed=step, total=max(self.total, step), epoch=epoch + 1, status=status)
-        elif time.monotonic() - self.last_plain > PLAIN_EVERY:
-            self.last_plain = time.monotonic()
-            self.say(f"epoch {epoch + 1} step {step}/{self.total} {status} eta {self._eta(step)}")
+        elif now - self.last_plain > (PLAIN_EVERY if epoch == self.plain_epoch else EPOCH_EVERY):
+            self.plain_epoch, self.last_plain = epoch, now
+            self.say(f"epoch {epoch + 1} step {step}/{self.total} {status}{self._eta(step, now)}")
 
-    def _eta(self, step: int) -> str:
-        done = step - self.first
-        if done <= 0:
-            return "?"
-        seconds = int((time.monotonic() - self.started) / done * max(0, self.total - step))
-        return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    def _eta(self, step: int, now: float) -> str:
+        if step <= self.timed_from:
+            return ""
+        seconds = int((now - self.started) / (step - self.timed_from) * max(0, self.total - step))
+        return f" eta {seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
     def say(self, message: str) -> None:
         """Print a line that stays, above the bar."""

@@ -60,7 +60,7 @@ class Adam(OptimizerKind, name="adam"):
 
 
 class ScaledAdamChoice(OptimizerKind, name="scaled_adam"):
-    """ScaledAdam; made for the Eden schedule and learning rates around 0.045."""
+    """Adam with steps relative to the size of each parameter; made for the Eden schedule and learning rates around 0.045."""
 
     class Config(OptimizerKind.Config):
         lr: float = 0.045

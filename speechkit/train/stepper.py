@@ -24,7 +24,7 @@ class StepReport:
     loss: float = 0.0
     """Weighted sum of all losses, per utterance of the whole step: this rank's share, the ranks' sum is the mean."""
     losses: dict[str, float] = field(default_factory=dict)
-    """Each objective's part of it, unweighted."""
+    """Each objective's part of it, unweighted, and what else the task wants to be logged of it."""
     grad_norms: dict[str, float] = field(default_factory=dict)
     """Per network, before clipping."""
     skipped: str = ""
@@ -101,7 +101,8 @@ class Stepper:
         return name
 
     def _backward(self, losses: Losses, batch: Batch, count: float, report: StepReport) -> None:
-        total = sum(self.task.weights[key] * values.sum() for key, values in losses.items()) / count
+        weights = self.task.weights
+        total = sum(weights[key] * values.sum() for key, values in losses.items() if key in weights) / count
         self.scaler.scale(total).backward()
         report.loss += total.item()
         for key, values in losses.items():

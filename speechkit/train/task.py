@@ -45,6 +45,7 @@ class Task(Protocol):
 
     networks: dict[str, nn.Module]
     weights: dict[str, float]
+    """Of each loss in the sum that is minimised. Values that have none are logged beside the losses, and no more."""
 
     def batches(self) -> Batches:
         """The training data."""

@@ -177,6 +177,7 @@ class Trainer:
         memory = round(machine.peak_memory(), 3)
         if self._finished():
             self.logger.event("end", self.step, self.epoch, peak_memory=memory)
+            self.logger.say(f"ended at step {self.step}, epoch {self.epoch}")
             return True
         self.save_checkpoint()
         self.logger.event("stop", self.step, self.epoch, signal=signal.Signals(self.stopping).name, peak_memory=memory)

@@ -18,7 +18,8 @@ def wav(finished, i):
 
 def test_a_set_becomes_a_textgrid_per_utterance_or_lines_for_all(finished, tmp_path, capsys):
     assert run(finished, "--to", str(tmp_path)) == 0
-    assert "test: 7 utterances aligned, " in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "test: 7 utterances aligned, " in said.err and said.out == f"{tmp_path}: 7 alignments\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"test-{i}.TextGrid" for i in range(7)]
     assert run(finished, "--set", "test", "--set", "dev", "--format", "ctm") == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
@@ -53,7 +54,7 @@ def test_an_utterance_that_cannot_be_aligned_is_named_and_the_exit_code_says_so(
         (["--text", "x"], "--text: expected one recording to go with it, got 0"),
         (["a.wav", "--set", "test"], "--set: expected sets or recordings, got both"),
         ([], "textgrid holds one utterance, got 7 in test"),
-        (["--objective", "ctx"], "--objective: expected ctx whose paths"),
+        (["--objective", "ctx"], "--objective: the model has no objective 'ctx'; did you mean 'ctc'? it can align with: ctc"),
         (["--set", "nope", "--format", "ctm"], "nope.jsonl.gz: no such manifest"),
     ],
 )

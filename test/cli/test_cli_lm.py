@@ -11,6 +11,8 @@ def test_a_model_of_tokens_is_written_and_scores_in_a_search(finished, capsys):
     path = finished / "exp" / "tokens.arpa"
     assert main(["lm", str(finished / "exp"), "--order", "2", "--to", str(path)]) == 0
     said = capsys.readouterr().out
+    ones, twos = re.findall(r"^ngram \d=(\d+)$", path.read_text(), re.MULTILINE)
+    assert f"tokens.arpa: {ones} 1-grams, {twos} 2-grams" in said
     assert re.search(r"tokens.arpa: \d+ 1-grams, \d+ 2-grams", said) and re.search(r"dev: perplexity \d+\.\d\d per token", said)
     search = ["search.name=ctc_prefix_beam", "search.scorers.lm.name=ngram", "search.scorers.lm.path=tokens.arpa"]
     assert main(["decode", str(finished / "exp"), *search, "search.scorers.lm.scale=0.1", "--device", "cpu"]) == 0

@@ -5,7 +5,7 @@ import torch
 
 from speechkit.decode.base import Hypothesis
 from speechkit.decode.ctc_prefix_beam import CtcPrefixBeamSearch
-from speechkit.decode.words import Word, words
+from speechkit.decode.words import Word, apart, words
 from speechkit.text.symbols import CharTokenizer
 from speechkit.text.vocabulary import Vocabulary
 
@@ -31,6 +31,18 @@ def test_a_word_lasts_from_its_first_to_its_last_token_and_is_as_sure_as_the_lea
     assert [word.start for word in found] == pytest.approx([0.04, 0.32, 0.52, 0.68])
     assert [word.end for word in found] == pytest.approx([0.20, 0.48, 0.56, 0.76])
     assert [word.confidence for word in found] == [0.8, 0.7, 0.6, 0.5]
+
+
+def test_spans_that_begin_together_share_the_longest_of_them():
+    assert apart([(0, 1), (3, 4), (3, 4), (5, 5), (5, 7)]) == [(0, 1), (3, 3.5), (3.5, 4), (5, 6), (6, 7)]
+    assert apart([]) == []
+
+
+def test_words_of_one_frame_have_times_of_their_own(tokenizer):
+    emitted = [(2, 3)] * 2 + [(2, 3), (4, 5)] + [(6, 7)] * 4  # as a transducer's searches give them
+    found = words(Hypothesis(tokenizer.encode(TEXT), 0.0, token_times=emitted, confidences=[0.5] * 8), tokenizer, 0.06)
+    assert [word.start for word in found] == pytest.approx([0.12, 0.24, 0.39, 0.405])
+    assert [word.end for word in found] == pytest.approx([0.16, 0.375, 0.405, 0.42])
 
 
 def test_no_tokens_are_no_words(tokenizer):

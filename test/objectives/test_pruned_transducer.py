@@ -61,6 +61,19 @@ def test_the_loss_is_the_scaled_sum_of_both():
     torch.testing.assert_close(objective(decoder, encoder_out, LENS, TARGETS), 0.25 * simple + 0.75 * full)
 
 
+@pytest.mark.parametrize("normalize", ["utterance", "token", "frame"])
+def test_both_losses_are_left_for_the_log_normalised_as_their_sum(normalize):
+    objective, decoder, encoder_out = build(simple_scale=0.25, pruned_scale=0.75, normalize=normalize)
+    losses = objective(decoder, encoder_out, LENS, TARGETS)
+    assert objective.parts.keys() == {"simple", "pruned"}
+    assert not any(part.requires_grad for part in objective.parts.values())
+    torch.testing.assert_close(losses.detach(), 0.25 * objective.parts["simple"] + 0.75 * objective.parts["pruned"])
+    lens = {"utterance": 1, "token": TARGETS.token_lens, "frame": LENS}[normalize]
+    torch.testing.assert_close(objective.parts["simple"], parts(decoder, encoder_out, lm_only_scale=0.25)[0].detach() / lens)
+    objective(decoder, encoder_out, torch.tensor([19, 0]), TARGETS)
+    assert [part[1] for part in objective.parts.values()] == [0, 0]
+
+
 def test_the_scales_warm_up_over_the_steps_that_it_hears_of_and_are_final_in_evaluation():
     objective, decoder, encoder_out = build(simple_scale=0.5, pruned_scale=2.0, warmup_steps=100)
     assert objective.scales() == (0.5, 2.0)

@@ -38,6 +38,15 @@ def test_channels_are_averaged(tmp_path):
     assert np.std(decoded(encode(str(path))[0])[0]) == pytest.approx(np.std(wav) / 2, rel=0.1)
 
 
+def test_of_several_channels_one_can_be_heard_alone(tmp_path):
+    path, wav = tmp_path / "a.wav", chirp(8000, 1.0)
+    soundfile.write(path, np.stack([wav, np.zeros(8000)], axis=1), 8000)
+    loudness = [np.std(decoded(encode(str(path), channel=i)[0])[0]) for i in (0, 1)]
+    assert loudness == pytest.approx([np.std(wav), 0.0], rel=0.1, abs=1e-3)
+    row = {"audio": {"path": str(path), "start": 0.0, "duration": 1.0, "channel": 2}}
+    assert "no channel 3" in str(ClipBudget(10**6).player(row, ""))
+
+
 def test_only_the_stretch_of_the_utterance_is_taken(tmp_path):
     path, rate = tmp_path / "long.wav", 8000
     wav = np.concatenate([np.zeros(3 * rate), chirp(rate, 1.0), np.zeros(2 * rate)])

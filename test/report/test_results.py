@@ -5,6 +5,7 @@ import json
 import pytest
 from report_toy import UTTERANCES, write_set
 
+from speechkit.decode.transducer_beam import TransducerBeamSearch
 from speechkit.metrics.error_rate import score
 from speechkit.report.results import read_sets
 
@@ -33,6 +34,29 @@ def test_facts_about_the_search_are_split_in_name_and_options(tmp_path):
     write_set(tmp_path)
     [each] = read_sets(tmp_path)
     assert each.search == ("ctc_prefix_beam", "beam_size 8") and each.facts["threads"] == 3
+
+
+def searched(tmp_path, **search):
+    path = tmp_path / "decode" / "test" / "decode.json"
+    path.write_text(json.dumps({"search": search}))
+    [each] = read_sets(tmp_path)
+    return each.search
+
+
+def test_options_of_the_search_that_are_its_defaults_are_not_told(tmp_path):
+    write_set(tmp_path)
+    everything = TransducerBeamSearch.Config(beam_size=4).model_dump(mode="json")
+    assert searched(tmp_path, **everything) == ("transducer_beam", "beam_size 4")
+    assert searched(tmp_path, **TransducerBeamSearch.Config().model_dump(mode="json")) == ("transducer_beam", "")
+    scorers = {"lm": {"name": "ngram", "path": "x.arpa", "scale": 0.4}, "ilm": {"name": "internal_lm", "objective": None}}
+    told = "scorers {lm: {name: ngram, scale: 0.4, path: x.arpa}, ilm: internal_lm}"
+    assert searched(tmp_path, **(everything | {"scorers": scorers})) == ("transducer_beam", f"{told}, beam_size 4")
+
+
+def test_of_a_search_that_is_not_known_here_all_options_are_told(tmp_path):
+    write_set(tmp_path)
+    assert searched(tmp_path, name="mine", width=3, deep=False) == ("mine", "width 3, deep false")
+    assert searched(tmp_path, name="ctc_greedy", gone=[1]) == ("ctc_greedy", "gone [1]")
 
 
 def test_sets_come_by_name_and_empty_ones_not_at_all(tmp_path):

@@ -37,6 +37,13 @@ def test_searches_that_differ_are_told_per_set(tmp_path):
     assert "a: ctc_prefix_beam (beam_size 8), 3 threads" in text and "b: greedy, 3 threads" in text
 
 
+def test_one_thread_is_one(tmp_path):
+    write_set(tmp_path)
+    path = tmp_path / "decode" / "test" / "decode.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"threads": 1}))
+    assert printed(tmp_path).split()[-2:] == ["1", "thread"]
+
+
 def test_brackets_in_names_are_text(tmp_path):
     write_set(tmp_path, "[red]x[")
     assert "[red]x[" in printed(tmp_path)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +11,12 @@ import tiny
 from lhotse import CutSet
 
 from speechkit.data.cuts import write_cuts
+from speechkit.graphs.aligner import Alignment
 from speechkit.tasks.align import Aligner
+from speechkit.tasks.base import load_config
 from speechkit.tasks.recognizer import Recognizer
 from speechkit.text.phone import PhoneTokenizer
+from speechkit.text.tokenizer import Tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +111,30 @@ def test_phones_have_words_above_them(aligner, trained, tmp_path):
     ]  # fmt: skip
 
 
+def untrained(trained, *changes):
+    """What choosing an objective reads of a recogniser."""
+    config, tokenizer = load_config(trained / "config.yaml", changes), Tokenizer.load(trained / "tokenizer")
+    return SimpleNamespace(config=config, tokenizer=tokenizer, model_dir="model")
+
+
+def test_tokens_of_one_frame_share_it(aligner, tmp_path, monkeypatch):
+    times = [(2, 2), (2, 3), (3, 4), (6, 6), (6, 6), (6, 7)]  # as transducers give them
+    monkeypatch.setattr(aligner.objective, "align", lambda *args: [Alignment(-1.0, times, [0.5] * 6)])
+    found = aligner.align_recording(recording(tmp_path / "a.wav", "low high"), "low high low low high low")
+    frame = aligner.recognizer.model.frame_shift
+    for spans in (found.words, found.tokens):
+        assert [each.start / frame for each in spans] == pytest.approx([2, 2.5, 3, 6, 6 + 1 / 3, 6 + 2 / 3])
+        assert [each.end / frame for each in spans] == pytest.approx([2.5, 3, 4, 6 + 1 / 3, 6 + 2 / 3, 7])
+
+
 def test_an_objective_that_has_no_alignments_or_is_none_is_refused(trained, tmp_path):
-    with pytest.raises(ValueError, match="--objective: expected ctx whose paths .* got a model with ctc; choose another"):
+    problem = "--objective: the model has no objective 'ctx'; did you mean 'ctc'. it can align with: ctc$"
+    with pytest.raises(ValueError, match=problem):
         Aligner(Recognizer.load(trained), "ctx")
+    with pytest.raises(ValueError, match="--objective: attention has no alignments; it can align with: ctc, asg$"):
+        Aligner(untrained(trained, "objectives.attention=attention", "objectives.asg=asg"), "attention")
+    with pytest.raises(ValueError, match="model: expected an objective whose paths tell .*, got attention; take another"):
+        Aligner(untrained(trained, "objectives.attention=attention", "objectives.ctc=null"))
     moved = tmp_path / "model"
     shutil.copytree(trained, moved, ignore=shutil.ignore_patterns("decode", "checkpoints", "weights"))
     assert Aligner(Recognizer.load(moved), "ctc").name == "ctc"

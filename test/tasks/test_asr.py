@@ -23,6 +23,21 @@ def test_it_yields_one_loss_per_utterance_and_objective(task):
     assert network == "model" and losses["ctc"].shape == (len(batch),) and losses["ctc"].isfinite().all()
 
 
+def test_the_parts_of_a_loss_are_yielded_beside_it_and_do_not_count_in_validation(tmp_path):
+    rnnt = "{name: pruned_transducer, weight: 0.5, decoder: {joiner_dim: 8, predictor: {dim: 8}}}"
+    changes = [f"objectives={{rnnt: {rnnt}}}", "search=transducer_greedy", "valid_search=transducer_greedy"]
+    config = load_config(tiny.write_corpus(tmp_path), changes)
+    task = AsrTask(config, get_tokenizer(config), torch.device("cpu"))
+    task.begin()
+    batch = next(task.batches().epoch(0, 0))
+    ((_, losses),) = task.losses(batch)
+    assert losses.keys() == {"rnnt", "rnnt.simple", "rnnt.pruned"} and task.weights == {"rnnt": 0.5}
+    task.model.eval()
+    found = task.validate()["loss"]
+    dev = [next(task.losses(batch))[1]["rnnt"].detach() for batch in task.valid_loader.epoch(0)]
+    assert found == pytest.approx(0.5 * torch.cat(dev).mean().item())
+
+
 def test_global_statistics_normalise_the_training_features(task):
     feats = torch.cat([f for batch in task.batches().epoch(0, 0) for f in task._features(batch)])
     normalised = task.model.cmvn(feats[None], torch.tensor([len(feats)]))[0]
@@ -66,6 +81,11 @@ def test_an_unknown_objective_is_an_error_that_lists_the_known(tmp_path):
     tiny.write_corpus(tmp_path)
     with pytest.raises(ConfigError, match="no objective is called 'ctcc', did you mean 'ctc'"):
         load_config(tmp_path / "conf.yaml", ["objectives.x.name=ctcc"])
+
+
+def test_an_objective_that_is_not_there_cannot_be_taken_out(tmp_path):
+    with pytest.raises(ConfigError, match="objectives.cct: .* did you mean objectives.ctc?"):
+        load_config(tiny.write_corpus(tmp_path), ["objectives.cct=null"])
 
 
 def test_a_search_that_reads_a_transducer_otherwise_than_it_was_trained_is_refused(tmp_path):

@@ -2,8 +2,19 @@ from __future__ import annotations
 
 import json
 import time
+from types import SimpleNamespace
+
+import pytest
 
 from speechkit.train.logger import Logger, finite_or_text, flatten
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still until a test sets its ``now``."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("speechkit.train.logger.time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
 
 
 def test_rows_are_whole_json_lines_and_numbers_reach_tensorboard(tmp_path):
@@ -26,6 +37,31 @@ def test_without_a_terminal_progress_is_plain_lines(tmp_path, capsys):
     logger.show_step(10, 0, "loss 1.5")
     logger.close()
     assert "epoch 1 step 10/100 loss 1.5 eta 0:00:0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("first", [0, 40])
+def test_the_time_left_is_told_from_the_second_step_on_and_leaves_out_the_first(tmp_path, capsys, clock, first):
+    logger = Logger(tmp_path, total_steps=100, first_step=first)
+    clock.now += 1000.0
+    logger.show_step(first + 1, 0, "loss 3")
+    clock.now += 20.0
+    logger.show_step(first + 2, 0, "loss 2")
+    logger.close()
+    seconds = 20 * (100 - first - 2)
+    told = f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    assert capsys.readouterr().err.splitlines() == [
+        f"epoch 1 step {first + 1}/100 loss 3", f"epoch 1 step {first + 2}/100 loss 2 eta {told}",
+    ]  # fmt: skip
+
+
+def test_plain_lines_come_every_few_seconds_and_at_new_epochs_but_not_at_each_of_very_short_ones(tmp_path, capsys, clock):
+    logger = Logger(tmp_path, total_steps=100)
+    steps = [(0.1, 0), (5, 0), (6, 0), (2, 1), (0.5, 2), (0.4, 3), (0.4, 4), (3, 4)]
+    for step, (seconds, epoch) in enumerate(steps, start=1):
+        clock.now += seconds
+        logger.show_step(step, epoch, "")
+    logger.close()
+    assert [line.split()[3] for line in capsys.readouterr().err.splitlines()] == [f"{i}/100" for i in (1, 3, 4, 7)]
 
 
 def test_after_a_resume_tensorboard_has_every_step_once(tmp_path):

@@ -47,6 +47,19 @@ def test_the_loss_is_the_weighted_mean_per_utterance():
     assert report.losses["square"] == pytest.approx(expected) and report.loss == pytest.approx(2 * expected)
 
 
+def test_values_without_a_weight_are_logged_and_not_learned():
+    class Talking(Plain):
+        def losses(self, batch):
+            ((network, losses),) = super().losses(batch)
+            yield network, losses | {"square.half": losses["square"] / 2}
+
+    task, (net, plain) = Talking(), stepped(batch([2, 3]))
+    optimizer = torch.optim.SGD(task.networks["model"].parameters(), lr=0.1)
+    report = Stepper(task, {"model": optimizer}, 0.0, "float32", CPU).step(batch([2, 3]))
+    assert report.losses == pytest.approx({"square": plain.losses["square"], "square.half": plain.losses["square"] / 2})
+    assert report.loss == plain.loss and torch.equal(task.networks["model"].weight, net.weight)
+
+
 def test_clipping_bounds_the_update():
     net, report = stepped(batch([5]), max_norm=1e-3)
     start = Plain().networks["model"]

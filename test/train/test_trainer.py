@@ -91,6 +91,15 @@ def test_the_task_hears_before_each_step_how_many_were_made_also_after_resuming(
     assert task.heard == [2, 3, 4]
 
 
+def test_without_a_terminal_there_is_a_line_at_the_beginning_one_per_validation_and_one_at_the_end(tmp_path, capsys):
+    run(tmp_path)
+    lines = capsys.readouterr().err.splitlines()
+    valids = [line.split(": valid")[0] for line in lines if ": valid" in line]
+    assert valids == ["epoch 1 step 5", "epoch 2 step 10", "epoch 3 step 15"]
+    assert lines[0].startswith("epoch 1 step 1/15 loss ") and "eta" not in lines[0]
+    assert lines[-1] == "ended at step 15, epoch 3"
+
+
 def test_a_run_that_has_ended_does_nothing_when_started_again(tmp_path):
     first, _ = run(tmp_path)
     again, ended = run(tmp_path)

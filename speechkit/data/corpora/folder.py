@@ -32,7 +32,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Folder(Corpus, name="folder"):
-    """A folder of recordings and transcripts; :attr:`report` says afterwards what was found and what was refused.
+    """A folder of recordings and transcripts; preparing it says what was found and what was refused.
 
     Several channels and any sampling rate are accepted: cuts are mixed down and converted when they are loaded.
     """

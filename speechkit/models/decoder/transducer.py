@@ -41,7 +41,7 @@ class Transducer(Decoder, name="transducer"):
         dropout: float = Field(0.1, ge=0, lt=1)
         """Dropout probability of the encoder output."""
         simple_joiner: bool = False
-        """Also build the simple joiner, for objectives that prune by it."""
+        """Also build the simple joiner; objectives that prune by it set this themselves."""
 
     def __init__(self, config: Config, in_dim: int, vocabulary: Vocabulary) -> None:
         super().__init__()

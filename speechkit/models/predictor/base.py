@@ -38,7 +38,7 @@ class Predictor(nn.Module, Component, kind="predictor"):
         """Dropout probability of the embeddings and of the output of every layer."""
         token_dropout: float = Field(0.0, ge=0, lt=1)
         """Share of the labels read, the start symbol among them, that training replaces by ``<unk>``. For small corpora: the
-        encoder then learns to say when a label is due, instead of how likely it is that another one follows."""
+        encoder of a transducer then learns to say when a label is due, not how likely it is that another one follows."""
 
     out_dim: int
 
