@@ -74,11 +74,11 @@ class PrunedTransducerObjective(TransducerObjective, name="pruned_transducer"):
         """Hear the number of optimizer steps made so far, before the next one."""
         self.step = step
 
-    def scales(self) -> tuple[float, float]:
-        """The present factors of the simple and of the pruned loss."""
+    def scales(self, training: bool) -> tuple[float, float]:
+        """The present factors of the simple and of the pruned loss; ``training`` is whether a decoder is in training."""
         config = self.config
         done = 1.0
-        if self.training and self.step is not None and self.step < config.warmup_steps:
+        if training and self.step is not None and self.step < config.warmup_steps:
             done = self.step / config.warmup_steps
         return 1 - done * (1 - config.simple_scale), config.pruned_scale * (0.1 + 0.9 * done)
 
@@ -102,7 +102,7 @@ class PrunedTransducerObjective(TransducerObjective, name="pruned_transducer"):
         )
         chosen = choose_cells(occupancies, *lens, config.prune_range, config.topology)
         pruned = self._joint(decoder, encoder_out, predicted, encoder_out_lens, targets, chosen)
-        simple_scale, pruned_scale = self.scales()
+        simple_scale, pruned_scale = self.scales(decoder.training)
         alignable = self.alignable(encoder_out_lens, targets)
         self.parts = {"simple": simple.detach().where(alignable, 0.0), "pruned": pruned.detach().where(alignable, 0.0)}
         return (simple_scale * simple + pruned_scale * pruned).where(alignable, 0.0)

@@ -76,18 +76,19 @@ def test_both_losses_are_left_for_the_log_normalised_as_their_sum(normalize):
 
 def test_the_scales_warm_up_over_the_steps_that_it_hears_of_and_are_final_in_evaluation():
     objective, decoder, encoder_out = build(simple_scale=0.5, pruned_scale=2.0, warmup_steps=100)
-    assert objective.scales() == (0.5, 2.0)
+    assert objective.scales(True) == (0.5, 2.0)
     for step, expected in ((0, (1.0, 0.2)), (50, (0.75, 1.1)), (100, (0.5, 2.0)), (1000, (0.5, 2.0))):
         objective.at_step(step)
-        assert objective.train().scales() == pytest.approx(expected)
-        assert objective.eval().scales() == (0.5, 2.0)
-    objective.train().at_step(0)
+        assert objective.scales(True) == pytest.approx(expected)
+        assert objective.scales(False) == (0.5, 2.0)
+    decoder.train()
+    objective.at_step(0)
     early = objective(decoder, encoder_out, LENS, TARGETS)
     objective.at_step(100)
     assert (early < objective(decoder, encoder_out, LENS, TARGETS)).all()
     objective = build(warmup_steps=0)[0]
     objective.at_step(0)
-    assert objective.scales() == (0.5, 1.0)
+    assert objective.scales(True) == (0.5, 1.0)
 
 
 @topologies
