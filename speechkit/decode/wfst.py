@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from speechkit.config import Choice
 from speechkit.decode import token_passing
-from speechkit.decode.base import FrameSearch, Hypothesis, NBest, checked_utterances
+from speechkit.decode.base import FRAMES, FrameSearch, Hypothesis, NBest, checked_utterances
 from speechkit.decode.lattice import Lattice, LatticePath, Weights
 from speechkit.decode.rescore import rescore
 from speechkit.decode.scorers.base import Scorer
@@ -23,7 +23,6 @@ from speechkit.decode.scorers.fusion import Fusion
 from speechkit.graphs.folder import DecodingGraph
 from speechkit.graphs.topology import ctc_topology, label
 from speechkit.graphs.wfst import Wfst
-from speechkit.models.decoder.base import FrameDecoder
 from speechkit.text.tokenizer import Tokenizer
 from speechkit.text.vocabulary import Vocabulary
 from speechkit.utils.utterances import UtteranceError
@@ -105,7 +104,7 @@ class WfstSearch(FrameSearch, name="wfst"):
         return self(*self._scored(decoders, encoder_out, encoder_out_lens), decoders)
 
     def _scored(self, decoders: Mapping[str, nn.Module], encoder_out: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:
-        decoder = self.pick_decoder(decoders, FrameDecoder, "scores frames, such as ctc", self.config.objective)
+        decoder = self.pick_decoder(decoders, FRAMES)
         return decoder(encoder_out), lens
 
     def __call__(self, log_probs: Tensor, lens: Tensor, decoders: Mapping[str, nn.Module] = NO_DECODERS) -> NBest:

@@ -33,6 +33,16 @@ class Task(Component, kind="task"):
     tokenizer: Tokenizer
 
     @classmethod
+    def check(cls, config: Any) -> None:
+        """Refuse a config that can be read but not trained, before any data is; nothing unless a task says so.
+
+        Files that may be made later, such as a decoding graph, need not be there.
+
+        Raises:
+            ValueError: Naming the key.
+        """
+
+    @classmethod
     def training_data(cls, config: Any) -> dict[str, Any]:
         """Read all data once, so that a fault in its last line is found before training.
 

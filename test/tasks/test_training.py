@@ -107,6 +107,23 @@ def test_training_gives_up_when_no_utterance_can_be_aligned(tmp_path):
         train(load_config(conf, [*FAST, "encoder.subsampling=stack", "encoder.subsampling_factor=200"]), tmp_path / "exp")
 
 
+SMALL = "{name: transformer, dim: 16, num_heads: 2, num_layers: 1}"
+ATTENTION = ["objectives.ctc=null", "objectives.attention.name=attention", f"objectives.attention.decoder={SMALL}"]
+
+
+def test_a_search_of_what_is_not_trained_is_refused_before_anything_is_done(tmp_path):
+    conf, exp = tiny.write_corpus(tmp_path), tmp_path / "exp"
+    with pytest.raises(ValueError, match="^search: ctc_greedy expected an objective .*, got objectives attention"):
+        train(load_config(conf, ATTENTION), exp)
+    searched = load_config(conf, [*ATTENTION, "search=attention_greedy"])
+    with pytest.raises(ValueError, match="^valid_search: ctc_greedy expected an objective"):
+        train(searched, exp)
+    assert not exp.exists()
+    # Without validations nobody asks for that search. A graph may be made, and its name be given, when there is a model.
+    assert train(load_config(conf, [*ATTENTION, *FAST, "search=attention_greedy", "train.max_epochs=1"]), exp)
+    assert train(load_config(conf, [*FAST, "search={name: wfst, graph: later}", "train.max_epochs=1"]), tmp_path / "ctc")
+
+
 def test_two_trainings_do_not_share_a_folder(tmp_path):
     conf = tiny.write_corpus(tmp_path)
     held = lock(tmp_path / "exp")
