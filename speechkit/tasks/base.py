@@ -75,13 +75,16 @@ class Task(Component, kind="task"):
         """What is left to do before the very first step, on every rank; nothing unless a task says so."""
 
 
-def load_config(path: Path | str, overrides: Sequence[str] = (), task: str | None = None) -> Task.Config:
+def load_config(
+    path: Path | str, overrides: Sequence[str] = (), task: str | None = None, **parts: ComponentConfig
+) -> Task.Config:
     """Read an experiment's YAML, apply overrides, and build the config of the task that its ``task`` key names.
 
     Args:
         path: The file.
         overrides: ``key.sub=value``, or names of YAML files.
         task: The only task that will do; None where any will.
+        parts: What takes the place of what the file says under these keys, so that the latter need not be right.
 
     Raises:
         ConfigError: Naming the file and the dotted key, with a remedy.
@@ -90,6 +93,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = (), task: str | Non
     import speechkit.tasks.lm  # noqa: F401 - they register themselves and all that they can be made of
 
     raw = configs.merge(configs.read_yaml(Path(path)), configs.parse_overrides(overrides))
+    raw |= {key: part.model_dump(mode="json") for key, part in parts.items()}
     name = raw.pop("task", None)
     if name not in Task.registry:
         raise ConfigError(f"{path}: task: expected one of {', '.join(sorted(Task.registry))}, got {name!r}")

@@ -10,8 +10,10 @@ import torch
 import speechkit.decode
 import speechkit.objectives  # noqa: F401 - both register them
 from speechkit.decode.base import FrameSearch, Search
+from speechkit.graphs.label_graph import TOPOLOGIES
 from speechkit.models.decoder.linear import Linear
 from speechkit.objectives.base import Objective
+from speechkit.objectives.lf_mmi import LfMmiObjective
 from speechkit.text.vocabulary import Vocabulary
 
 V = 5
@@ -165,6 +167,22 @@ def test_a_graph_is_what_an_objective_has_not_its_decoder():
     search = Search.registry["graph_viterbi"].Config()
     with pytest.raises(ValueError, match="graph_viterbi expected .* frames of a graph, such as lf_mmi, got objectives ctc"):
         search.component.check(search, objectives("ctc"))
+
+
+OVER_FRAMES = ["ctc_greedy", "ctc_prefix_beam", "ctc_attention_rescoring", "joint", "wfst", "graph_viterbi"]
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+@pytest.mark.parametrize("name", OVER_FRAMES)
+def test_frames_of_another_topology_are_not_read_by_the_rules_of_ctc(name, topology):
+    search = Search.registry[name].Config()
+    given = objectives("attention") | {"mmi": LfMmiObjective.Config(topology=topology)}
+    if topology == "ctc" or name == "graph_viterbi":
+        search.component.check(search, given)
+    else:
+        with pytest.raises(ValueError, match=rf"^search\.name: expected graph_viterbi, .* topology {topology}, got {name}, .* ctc's"):
+            search.component.check(search, given)
+    search.component.check(search, objectives("ctc", "attention") | {"mmi": LfMmiObjective.Config()})
 
 
 def linear():
