@@ -19,7 +19,7 @@ from speechkit.tasks.manifests import manifest_path, open_splits, transcripts
 from speechkit.text.lexicon import Lexicon
 from speechkit.text.tokenizer import Tokenizer
 from speechkit.utils import log
-from speechkit.utils.files import sha256
+from speechkit.utils.files import find_file, sha256
 
 RESERVED = ("<eps>", "<s>", "</s>", "<unk>", "<UNK>")
 
@@ -64,6 +64,8 @@ def build_graph(config: AsrTask.Config, tokenizer: Tokenizer, options: GraphOpti
             installed.
     """
     openfst()  # before minutes of work
+    if options.arpa is not None:
+        find_file(options.arpa, None, "an ARPA file", f"make one with `speechkit lm CONF|MODEL --unit word --to {options.arpa}`")
     sentences = [] if options.arpa else training_sentences(config)
     words = arpa.read_names(options.arpa) if options.arpa else [word for sentence in sentences for word in sentence]
     lexicon = None if options.lexicon is None else Lexicon.read(options.lexicon)

@@ -64,6 +64,12 @@ def test_an_arpa_file_of_token_ids_can_take_the_place_of_the_transcripts(tmp_pat
     assert first.total_score.graph.num_arcs == second.total_score.graph.num_arcs
 
 
+def test_an_arpa_file_that_is_not_there_says_what_to_take(tmp_path):
+    objective = CtcCrfObjective.Config(ngram=NGramConfig(arpa="ids.arpa")).build(vocabulary=Vocabulary(5))
+    with pytest.raises(ValueError, match="^ids.arpa: expected an ARPA file over token ids, found nothing in .*; ngram.arpa: take"):
+        objective.fit([], tmp_path)
+
+
 def test_a_token_that_the_arpa_file_lacks_is_named(tmp_path):
     arpa = tmp_path / "lm.arpa"
     arpa.write_text("\\data\\\nngram 1=3\n\n\\1-grams:\n-99 <s>\n-0.5 </s>\n-0.3 1\n\n\\end\\\n")

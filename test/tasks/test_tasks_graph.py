@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import tiny
@@ -54,6 +55,12 @@ def test_words_without_a_spelling_are_named_or_dropped(made) -> None:
     lexicon.write_text("low low\n")
     facts = build_graph(config, tokenizer, GraphOptions(lexicon=lexicon, missing="drop"), folder / "graph")
     assert facts["words"] == 1 and facts["sources"]["missing"] == 1  # high
+
+
+def test_a_language_model_that_is_not_there_says_how_to_make_one(made) -> None:
+    config, tokenizer, folder = made
+    with pytest.raises(ValueError, match="^lm.arpa: expected an ARPA file, found nothing in .*; make one with `speechkit lm "):
+        build_graph(config, tokenizer, GraphOptions(arpa=Path("lm.arpa")), folder / "graph")
 
 
 @pytest.mark.parametrize(

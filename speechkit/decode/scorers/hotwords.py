@@ -51,7 +51,7 @@ class HotwordScorer(GraphScorer, name="hotwords"):
             yield f"hotwords: phrases[{index}]", phrase, config.boost
         if config.file is None:
             return
-        path = self.find_file(config.file)
+        path = self.find_file(config.file, "a text file of hotwords")
         try:
             lines = path.read_text(encoding="utf-8").split("\n")
         except (OSError, UnicodeDecodeError) as error:
