@@ -22,8 +22,9 @@ LENS = torch.tensor([17, 11, 0])
 every_search = pytest.mark.parametrize("name", sorted(n for n, c in Search.registry.items() if issubclass(c, FrameSearch)))
 
 
-def build(name):
-    return Search.registry[name].Config().build(vocabulary=Vocabulary(7, 0))
+def build(name, **options):
+    needed = {"graph": "tokens"} if name == "wfst" else {}
+    return Search.registry[name].Config(**needed, **options).build(vocabulary=Vocabulary(7, 0))
 
 
 def batch():
@@ -108,7 +109,7 @@ def test_a_search_reads_the_decoder_that_scores_frames_or_the_one_that_it_is_tol
     encoder_out = torch.randn(3, 17, 8)
     search = build(name)
     assert search.decode(decoders, encoder_out, LENS) == search(decoders["ctc"](encoder_out), LENS)
-    told = Search.registry[name].Config(objective="other").build(vocabulary=Vocabulary(7, 0))
+    told = build(name, objective="other")
     assert told.decode(decoders, encoder_out, LENS) == search(decoders["other"](encoder_out), LENS)
 
 
@@ -116,7 +117,7 @@ def test_a_search_reads_the_decoder_that_scores_frames_or_the_one_that_it_is_tol
 def test_a_model_without_a_decoder_for_the_search_is_an_error(name):
     cases = ((None, {"attention": torch.nn.Identity()}, "search"), ("ctx", {"ctc": linear()}, r"search\.objective"))
     for objective, decoders, key in cases:
-        search = Search.registry[name].Config(objective=objective).build(vocabulary=Vocabulary(7, 0))
+        search = build(name, objective=objective)
         with pytest.raises(ValueError, match=rf"^{key}: .* got objectives (attention|ctc); choose"):
             search.decode(decoders, torch.randn(1, 3, 8), torch.tensor([3]))
 
