@@ -124,6 +124,7 @@ class DenominatorObjective(Objective):
         Raises:
             ValueError: A file is missing or damaged, or was made for another vocabulary.
         """
+        self.check_fitted(folder, {GRAPH: "a graph", SEARCH_GRAPH: "a graph", ARPA: "an n-gram model"})
         graph = Graph.load(folder / GRAPH)
         tokens = set(range(self.vocabulary.size - 1)) - {self.vocabulary.blank_id}
         self.model = self._read(folder / ARPA)
