@@ -33,6 +33,16 @@ class Task(Component, kind="task"):
     tokenizer: Tokenizer
 
     @classmethod
+    def check(cls, config: Any) -> None:
+        """Refuse a config that can be read but not trained, before any data is; nothing unless a task says so.
+
+        Files that may be made later, such as a decoding graph, need not be there.
+
+        Raises:
+            ValueError: Naming the key.
+        """
+
+    @classmethod
     def training_data(cls, config: Any) -> dict[str, Any]:
         """Read all data once, so that a fault in its last line is found before training.
 
@@ -65,13 +75,16 @@ class Task(Component, kind="task"):
         """What is left to do before the very first step, on every rank; nothing unless a task says so."""
 
 
-def load_config(path: Path | str, overrides: Sequence[str] = (), task: str | None = None) -> Task.Config:
+def load_config(
+    path: Path | str, overrides: Sequence[str] = (), task: str | None = None, **parts: ComponentConfig
+) -> Task.Config:
     """Read an experiment's YAML, apply overrides, and build the config of the task that its ``task`` key names.
 
     Args:
         path: The file.
         overrides: ``key.sub=value``, or names of YAML files.
         task: The only task that will do; None where any will.
+        parts: What takes the place of what the file says under these keys, so that the latter need not be right.
 
     Raises:
         ConfigError: Naming the file and the dotted key, with a remedy.
@@ -88,6 +101,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = (), task: str | Non
 
 def _read_config(path: Path | str, overrides: Sequence[str], task: str | None) -> Task.Config:
     raw = configs.merge(configs.read_yaml(Path(path)), configs.parse_overrides(overrides))
+    raw |= {key: part.model_dump(mode="json") for key, part in parts.items()}
     name = raw.pop("task", None)
     if name not in Task.registry:
         raise ConfigError(f"{path}: task: expected one of {', '.join(sorted(Task.registry))}, got {name!r}")
