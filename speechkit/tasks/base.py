@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -93,13 +93,15 @@ def load_config(
     import speechkit.tasks.lm  # noqa: F401 - they register themselves and all that they can be made of
 
     def read(overrides: Sequence[str]) -> Task.Config:
-        return _read_config(path, overrides, task)
+        return _read_config(path, overrides, task, parts)
 
     configs.check_removals(read, path, overrides)
     return read(overrides)
 
 
-def _read_config(path: Path | str, overrides: Sequence[str], task: str | None) -> Task.Config:
+def _read_config(
+    path: Path | str, overrides: Sequence[str], task: str | None, parts: Mapping[str, ComponentConfig]
+) -> Task.Config:
     raw = configs.merge(configs.read_yaml(Path(path)), configs.parse_overrides(overrides))
     raw |= {key: part.model_dump(mode="json") for key, part in parts.items()}
     name = raw.pop("task", None)
