@@ -126,6 +126,12 @@ def test_a_misspelled_search_is_noticed_before_anything_is_trained(recipes: Path
     assert speechkit_calls(recipes, "yesno/asr", "--conf", "conf/ctc.yaml", "search.beam_size=4")[-1] == ALL[-1]
 
 
+def test_a_search_of_what_is_not_trained_is_noticed_before_anything_is_trained(recipes: Path) -> None:
+    ran = bash("egs/yesno/asr/run.sh search=attention_beam", recipes, CALLS="calls", PYTHONPATH=str(ROOT))
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("error: search: attention_beam expected an objective with a decoder that attends")
+
+
 def test_a_config_with_a_mistake_stops_the_recipe_with_one_line(recipes: Path) -> None:
     (recipes / "conf.yaml").write_text("a: [\n", encoding="utf-8")
     ran = bash("egs/yesno/asr/run.sh --conf ../../../conf.yaml", recipes, CALLS="calls", PYTHONPATH=str(ROOT))

@@ -136,12 +136,12 @@ before_running() {
   python - "$conf" "${overrides[@]}" <<'PYTHON'
 import sys
 
-from speechkit.config import ConfigError
 from speechkit.tasks.base import load_config
 
 try:
-    load_config(sys.argv[1], sys.argv[2:])
-except ConfigError as error:
+    config = load_config(sys.argv[1], sys.argv[2:])
+    config.component.check(config)
+except ValueError as error:
     sys.exit(f"error: {error}")
 PYTHON
   search_checked=true

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--smoothing", choices=["kneser_ney", "witten_bell"], default="kneser_ney")
     parser.add_argument("--lexicon", metavar="FILE", type=Path, help="words and their tokens; default: as the tokenizer spells")
     parser.add_argument("--missing", choices=["error", "drop"], default="error", help="words that have no spelling")
-    parser.add_argument("--topology", choices=["ctc", "hmm"], default="ctc", help="what frames are labelled by (default: ctc)")
+    parser.add_argument("--topology", choices=["ctc", "hmm"], default="ctc", help="hmm has no blank (default: ctc)")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -37,10 +37,10 @@ def run(args: argparse.Namespace) -> None:
 
     source = Path(args.source)
     if source.is_dir():
-        config = load_config(source / "config.yaml", args.overrides)
+        config = load_config(source / "config.yaml", args.overrides, task="asr")
         tokenizer, folder = Tokenizer.load(source / "tokenizer"), source / "graph"
     else:
-        config = load_config(source, args.overrides)
+        config = load_config(source, args.overrides, task="asr")
         tokenizer, folder = get_tokenizer(config), manifest_dir(config) / "graph"
     folder = Path(args.to) if args.to else folder
     options = {name: getattr(args, name) for name in graph.GraphOptions.__dataclass_fields__}

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from speechkit.config import ComponentConfig
-from speechkit.decode.base import Hypothesis, NBest, Search, check_finite
+from speechkit.decode.base import Hypothesis, NBest, Reads, Search, check_finite
 from speechkit.graphs.segments import all_paths_score
 from speechkit.models.decoder.asg import Asg
+
+ASG = Reads(Asg, "has transitions, such as asg")
 
 
 class AsgViterbiSearch(Search, name="asg_viterbi"):
@@ -26,13 +28,15 @@ class AsgViterbiSearch(Search, name="asg_viterbi"):
         objective: str | None = None
         """Name of the objective whose decoder is read; null takes the first with ASG's decoder."""
 
+    reads = (ASG,)
+
     def decode(self, decoders: Mapping[str, nn.Module], encoder_out: Tensor, encoder_out_lens: Tensor) -> NBest:
         """The one best hypothesis of each utterance.
 
         Raises:
             UtteranceError: An emission is not finite.
         """
-        decoder = self.pick_decoder(decoders, Asg, "has transitions, such as asg", self.config.objective)
+        decoder = self.pick_decoder(decoders, ASG)
         emissions = decoder(encoder_out).detach()
         check_finite(emissions, encoder_out_lens, "emissions")
         scores, paths = best_path(emissions.double(), decoder.transitions.detach().double(), encoder_out_lens)

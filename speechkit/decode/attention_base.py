@@ -12,9 +12,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from speechkit.config import ComponentConfig
-from speechkit.decode.base import NBest, Search, check_finite
+from speechkit.decode.base import NBest, Reads, Search, check_finite
 from speechkit.models.decoder.attention import AttentionDecoder
 from speechkit.utils.utterances import UtteranceError
+
+ATTENTION = Reads(AttentionDecoder, "attends, such as attention")
 
 
 class AttentionSearch(Search):
@@ -33,13 +35,15 @@ class AttentionSearch(Search):
         """Tokens per encoder frame that a result may have at most: attention decoders that lose the thread go round in
         circles. Attention does not forbid more than 1."""
 
+    reads = (ATTENTION,)
+
     def decode(self, decoders: Mapping[str, nn.Module], encoder_out: Tensor, encoder_out_lens: Tensor) -> NBest:
         """Search each utterance of a batch; see :meth:`Search.decode`.
 
         Raises:
             UtteranceError: Encodings of an utterance that are not finite.
         """
-        decoder = self.pick_decoder(decoders, AttentionDecoder, "attends, such as attention", self.config.objective)
+        decoder = self.pick_decoder(decoders, ATTENTION)
         check_finite(encoder_out, encoder_out_lens)
         with torch.inference_mode():
             return self.search(decoder, encoder_out, encoder_out_lens, decoders)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 from torch import Tensor, nn
 
 from speechkit.config import Component, ComponentConfig
 from speechkit.models.decoder.base import FrameDecoder
+from speechkit.objectives.base import Objective
 from speechkit.text.tokenizer import Tokenizer
 from speechkit.text.vocabulary import Vocabulary
 from speechkit.utils.lens import padding_mask
@@ -48,8 +49,55 @@ NBest = list[list[Hypothesis]]
 """For each utterance of a batch its hypotheses, best first."""
 
 
+@dataclass(frozen=True)
+class Reads(Generic[D]):
+    """A decoder that a search reads.
+
+    Args:
+        kind: Its class.
+        what: What such a decoder does, for errors.
+        option: Of the search: the name of the objective whose decoder it is; where it is null, the first that fits is read.
+        trained: Class of the objectives whose decoder it may be.
+    """
+
+    kind: type[D]
+    what: str
+    option: str = "objective"
+    trained: type[Objective] = Objective
+
+    def find(self, search: ComponentConfig, objectives: Mapping[str, Objective.Config]) -> str | None:
+        """The name of the objective whose decoder is read; None where none fits."""
+        wanted = getattr(search, self.option)
+        for name, each in objectives.items():
+            fits = issubclass(each.component, self.trained) and issubclass(each.decoder.component, self.kind)
+            if fits and wanted in (None, name):
+                return name
+        return None
+
+    def missing(
+        self, search: ComponentConfig, objectives: Iterable[str], wanted: str | None = None, key: str = "search"
+    ) -> ValueError:
+        """The error of a search that finds no such decoder.
+
+        Args:
+            search: Its options.
+            objectives: The names of those that there are.
+            wanted: The name of the only one that would do.
+            key: What the config calls the search.
+        """
+        named = getattr(search, self.option)
+        where = key if named is None else f"{key}.{self.option}"
+        return ValueError(
+            f"{where}: {search.name} expected {wanted or named or 'an objective'} with a decoder that {self.what}, got "
+            f"objectives {', '.join(objectives) or 'none'}; choose another search or objective"
+        )
+
+
+FRAMES = Reads(FrameDecoder, "scores frames, such as ctc")
+
+
 class Search(Component, kind="search"):
-    """Finds the likeliest token sequences.
+    """Finds the likeliest token sequences. A subclass says in :attr:`reads` which decoders it needs.
 
     Args:
         config: The options.
@@ -58,6 +106,11 @@ class Search(Component, kind="search"):
         model_dir: Where the model lies, for searches that read its other files; relative paths in the options are looked
             for here as well.
     """
+
+    reads: ClassVar[tuple[Reads, ...]] = ()
+    """The decoders that it needs."""
+    topology: ClassVar[str | None] = None
+    """By whose rules it takes labels of frames for tokens, such as ``ctc``; None where it has no rule of its own."""
 
     def __init__(
         self,
@@ -72,6 +125,36 @@ class Search(Component, kind="search"):
         self.blank_id = vocabulary.blank_id
         self.tokenizer = tokenizer
         self.model_dir = model_dir
+
+    @classmethod
+    def check(cls, config: ComponentConfig, objectives: Mapping[str, Objective.Config], key: str = "search") -> None:
+        """Refuse objectives that such a search cannot read, before there is a model or a search.
+
+        Args:
+            config: The search's options.
+            objectives: The model's, by name.
+            key: What the config calls the search, for errors.
+
+        Raises:
+            ValueError: A decoder that is read is not there, or trained to be read in another way.
+        """
+        for each in cls.reads:
+            if each.find(config, objectives) is None:
+                raise each.missing(config, objectives, key=key)
+        cls.check_reading(config, objectives, key)
+
+    @classmethod
+    def check_reading(cls, config: ComponentConfig, objectives: Mapping[str, Objective.Config], key: str = "search") -> None:
+        """Refuse objectives whose decoder is trained to be read in another way; arguments as for :meth:`check`.
+
+        Raises:
+            ValueError: Naming the search's option and what it should be.
+        """
+        for name in filter(None, (each.find(config, objectives) for each in cls.reads)):
+            try:
+                objectives[name].check_search(config)
+            except ValueError as error:
+                raise ValueError(f"{key}.{error}") from None
 
     def decode(self, decoders: Mapping[str, nn.Module], encoder_out: Tensor, encoder_out_lens: Tensor) -> NBest:
         """Search each utterance of a batch.
@@ -89,25 +172,22 @@ class Search(Component, kind="search"):
         """
         raise NotImplementedError
 
-    def pick_decoder(self, decoders: Mapping[str, nn.Module], kind: type[D], what: str, objective: str | None) -> D:
-        """The decoder of ``objective``, or the first of a kind.
+    def pick_decoder(self, decoders: Mapping[str, nn.Module], reads: Reads[D], wanted: str | None = None) -> D:
+        """The decoder of the objective that the options name, or the first that fits.
 
         Args:
             decoders: The model's, by the name of their objective.
-            kind: Its class.
-            what: What such a decoder does, for the error.
-            objective: Name of the objective; None for any.
+            reads: Which decoder.
+            wanted: The objective, where the search knows more of it than the options say.
 
         Raises:
             ValueError: There is none.
         """
-        fitting = [each for name, each in decoders.items() if isinstance(each, kind) and objective in (None, name)]
-        if not fitting:
-            raise ValueError(
-                f"search.objective: {self.config.name} expected {objective or 'an objective'} with a decoder that {what}, "
-                f"got objectives {', '.join(decoders) or 'none'}; choose another search or objective"
-            )
-        return fitting[0]
+        name = wanted or getattr(self.config, reads.option)
+        for each, decoder in decoders.items():
+            if isinstance(decoder, reads.kind) and name in (None, each):
+                return decoder
+        raise reads.missing(self.config, decoders, wanted)
 
 
 class FrameSearch(Search):
@@ -119,9 +199,12 @@ class FrameSearch(Search):
         objective: str | None = None
         """Name of the objective whose decoder is read; null takes the first that scores frames."""
 
+    reads = (FRAMES,)
+    topology = "ctc"
+
     def decode(self, decoders: Mapping[str, nn.Module], encoder_out: Tensor, encoder_out_lens: Tensor) -> NBest:
         """Search the frames' distributions; see :meth:`Search.decode`."""
-        decoder = self.pick_decoder(decoders, FrameDecoder, "scores frames, such as ctc", self.config.objective)
+        decoder = self.pick_decoder(decoders, FRAMES)
         return self(decoder(encoder_out), encoder_out_lens)
 
     def __call__(self, log_probs: Tensor, lens: Tensor) -> NBest:

@@ -11,13 +11,13 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from speechkit.config import ComponentConfig
-from speechkit.decode.attention_base import refuse_nan
+from speechkit.decode.attention_base import ATTENTION, refuse_nan
 from speechkit.decode.base import Hypothesis, NBest, Search
 from speechkit.decode.ctc_prefix_beam import CtcPrefixBeamSearch
+from speechkit.decode.joint import CTC
 from speechkit.decode.rescore import rescore
 from speechkit.decode.scorers.fusion import Fusion, FusionConfig
 from speechkit.models.decoder.attention import AttentionDecoder, log_softmax
-from speechkit.models.decoder.base import FrameDecoder
 from speechkit.utils.lens import pad_stack
 
 
@@ -50,6 +50,9 @@ class CtcAttentionRescoring(Search, name="ctc_attention_rescoring"):
                 raise ValueError(f"nbest: expected at most beam_size = {self.beam_size}, got {self.nbest}")
             return self
 
+    reads = (ATTENTION, CTC)
+    topology = "ctc"
+
     def __init__(self, config: Config, **facts: Any) -> None:
         super().__init__(config, **facts)
         first = CtcPrefixBeamSearch.Config(
@@ -65,8 +68,8 @@ class CtcAttentionRescoring(Search, name="ctc_attention_rescoring"):
     @torch.inference_mode()
     def decode(self, decoders: Mapping[str, nn.Module], encoder_out: Tensor, encoder_out_lens: Tensor) -> NBest:
         """Search each utterance of a batch; see :meth:`Search.decode`."""
-        attention = self.pick_decoder(decoders, AttentionDecoder, "attends, such as attention", self.config.objective)
-        self.pick_decoder(decoders, FrameDecoder, "scores frames, such as ctc", self.config.ctc_objective)
+        attention = self.pick_decoder(decoders, ATTENTION)
+        self.pick_decoder(decoders, CTC)
         found = self.first_pass.decode(decoders, encoder_out, encoder_out_lens)
         flat = [(b, hypothesis) for b, hypotheses in enumerate(found) for hypothesis in hypotheses]
         log_probs = sentence_log_probs(attention, encoder_out, encoder_out_lens, [(b, each.tokens) for b, each in flat])

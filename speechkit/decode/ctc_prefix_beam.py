@@ -14,11 +14,10 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from speechkit.decode import ctc_prefix_kernel as kernel
-from speechkit.decode.base import FrameSearch, Hypothesis, NBest, checked_utterances
+from speechkit.decode.base import FRAMES, FrameSearch, Hypothesis, NBest, checked_utterances
 from speechkit.decode.rescore import rescore
 from speechkit.decode.scorers.fusion import Fusion, FusionConfig, FusionState
 from speechkit.graphs.aligner import align_ctc
-from speechkit.models.decoder.base import FrameDecoder
 
 NO_DECODERS: Mapping[str, nn.Module] = MappingProxyType({})
 
@@ -75,7 +74,7 @@ class CtcPrefixBeamSearch(FrameSearch, name="ctc_prefix_beam"):
 
     def decode(self, decoders: Mapping[str, nn.Module], encoder_out: Tensor, encoder_out_lens: Tensor) -> NBest:
         """Search the frames' distributions; see :meth:`Search.decode`."""
-        decoder = self.pick_decoder(decoders, FrameDecoder, "scores frames, such as ctc", self.config.objective)
+        decoder = self.pick_decoder(decoders, FRAMES)
         return self(decoder(encoder_out), encoder_out_lens, decoders)
 
     def __call__(self, log_probs: Tensor, lens: Tensor, decoders: Mapping[str, nn.Module] = NO_DECODERS) -> NBest:

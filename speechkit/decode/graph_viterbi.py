@@ -12,11 +12,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from speechkit.config import ComponentConfig
-from speechkit.decode.base import Hypothesis, NBest, Search, checked_utterances
+from speechkit.decode.base import Hypothesis, NBest, Reads, Search, checked_utterances
 from speechkit.graphs.graph import Graph
 from speechkit.graphs.graph_aligner import align_graph
 from speechkit.models.decoder.base import FrameDecoder
-from speechkit.objectives.denominator import SEARCH_GRAPH
+from speechkit.objectives.denominator import SEARCH_GRAPH, DenominatorObjective
+
+FRAMES = Reads(FrameDecoder, "scores frames, such as lf_mmi")
 
 
 class GraphViterbiSearch(Search, name="graph_viterbi"):
@@ -36,6 +38,8 @@ class GraphViterbiSearch(Search, name="graph_viterbi"):
         lm_scale: float = Field(1.0, gt=0)
         """Factor of the n-gram model's log-probabilities."""
 
+    reads = (Reads(FrameDecoder, "scores frames of a graph, such as lf_mmi", trained=DenominatorObjective),)
+
     def decode(self, decoders: Mapping[str, nn.Module], encoder_out: Tensor, encoder_out_lens: Tensor) -> NBest:
         """The one best hypothesis of each utterance.
 
@@ -44,7 +48,7 @@ class GraphViterbiSearch(Search, name="graph_viterbi"):
             UtteranceError: The log-probabilities of a frame are not any.
         """
         name, graph = self._graph
-        decoder = self.pick_decoder(decoders, FrameDecoder, "scores frames, such as lf_mmi", name)
+        decoder = self.pick_decoder(decoders, FRAMES, name)
         return [[self._search(graph, each)] for each in checked_utterances(decoder(encoder_out), encoder_out_lens)]
 
     @cached_property

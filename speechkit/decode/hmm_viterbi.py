@@ -11,11 +11,12 @@ from safetensors.numpy import load_file
 from torch import Tensor, nn
 
 from speechkit.config import ComponentConfig
-from speechkit.decode.base import Hypothesis, NBest, Search
+from speechkit.decode.base import Hypothesis, NBest, Reads, Search
 from speechkit.graphs.aligner import utterances
 from speechkit.models.decoder.hmm import Hmm
 
 START, STAY, ADVANCE = -3, -1, -2  # how a path comes to a state; any other number says from the end of which token
+HMM = Reads(Hmm, "has states, such as hmm")
 
 
 class HmmViterbiSearch(Search, name="hmm_viterbi"):
@@ -35,6 +36,8 @@ class HmmViterbiSearch(Search, name="hmm_viterbi"):
         length_bonus: float = 0.0
         """Added to the score for each token; less than 0 for fewer tokens."""
 
+    reads = (HMM,)
+
     def decode(self, decoders: Mapping[str, nn.Module], encoder_out: Tensor, encoder_out_lens: Tensor) -> NBest:
         """The one best hypothesis of each utterance.
 
@@ -42,7 +45,7 @@ class HmmViterbiSearch(Search, name="hmm_viterbi"):
             ValueError: The model has no hybrid, or its bigram is missing.
             UtteranceError: A posterior is NaN.
         """
-        decoder = self.pick_decoder(decoders, Hmm, "has states, such as hmm", self.config.objective)
+        decoder = self.pick_decoder(decoders, HMM)
         name = next(name for name, each in decoders.items() if each is decoder)
         bigram = self._bigram(name)
         moves, known = bigram.copy(), bigram > -np.inf

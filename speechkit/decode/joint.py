@@ -11,12 +11,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from speechkit.decode.attention_beam import NOTHING, AttentionBeamSearch
-from speechkit.decode.base import Hypothesis, NBest
+from speechkit.decode.base import FRAMES, Hypothesis, NBest
 from speechkit.decode.ctc_prefix_score import CtcPrefixScorer
 from speechkit.decode.sentence_beam import Limits, SentenceBeam
 from speechkit.graphs.aligner import align_ctc
 from speechkit.models.decoder.attention import AttentionDecoder
-from speechkit.models.decoder.base import FrameDecoder
+
+CTC = replace(FRAMES, option="ctc_objective")
 
 
 class JointSearch(AttentionBeamSearch, name="joint"):
@@ -42,11 +43,14 @@ class JointSearch(AttentionBeamSearch, name="joint"):
         """CTC is asked about the beam_size times so many best tokens by attention and scorers; about all for a ctc_weight of
         1, where attention says nothing."""
 
+    reads = (*AttentionBeamSearch.reads, CTC)
+    topology = "ctc"
+
     def search(
         self, decoder: AttentionDecoder, encoder_out: Tensor, lens: Tensor, decoders: Mapping[str, nn.Module]
     ) -> NBest:
         """Token by token, all utterances together."""
-        frames = self.pick_decoder(decoders, FrameDecoder, "scores frames, such as ctc", self.config.ctc_objective)
+        frames = self.pick_decoder(decoders, CTC)
         log_probs = frames(encoder_out)
         ctc = CtcPrefixScorer(log_probs, lens, self.blank_id)
         start, weight = decoder.start(encoder_out, lens), self.config.ctc_weight

@@ -10,10 +10,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from speechkit.config import ComponentConfig
-from speechkit.decode.base import Hypothesis, NBest, Search, check_finite
+from speechkit.decode.base import Hypothesis, NBest, Reads, Search, check_finite
 from speechkit.models.decoder.transducer import Transducer
 from speechkit.utils.lens import padding_mask
 from speechkit.utils.utterances import UtteranceError
+
+TRANSDUCER = Reads(Transducer, "is a transducer")
 
 
 class TransducerSearch(Search):
@@ -40,13 +42,15 @@ class TransducerSearch(Search):
         """1 for models of the modified or monotonic topology: one label or one blank per frame. More for regular models: at
         most so many labels in a frame, and a blank behind them."""
 
+    reads = (TRANSDUCER,)
+
     def decode(self, decoders: Mapping[str, nn.Module], encoder_out: Tensor, encoder_out_lens: Tensor) -> NBest:
         """Search each utterance of a batch; see :meth:`Search.decode`.
 
         Raises:
             UtteranceError: Encodings or scores of an utterance are not finite.
         """
-        decoder = self.pick_decoder(decoders, Transducer, "is a transducer", self.config.objective)
+        decoder = self.pick_decoder(decoders, TRANSDUCER)
         check_finite(encoder_out, encoder_out_lens)
         padding = padding_mask(encoder_out_lens, encoder_out.shape[1])
         with torch.inference_mode():

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from speechkit.config import Choice
 from speechkit.decode import token_passing
-from speechkit.decode.base import FrameSearch, Hypothesis, NBest, checked_utterances
+from speechkit.decode.base import FRAMES, FrameSearch, Hypothesis, NBest, checked_utterances
 from speechkit.decode.lattice import Lattice, LatticePath, Weights
 from speechkit.decode.rescore import rescore
 from speechkit.decode.scorers.base import Scorer
@@ -23,13 +23,14 @@ from speechkit.decode.scorers.fusion import Fusion
 from speechkit.graphs.folder import DecodingGraph
 from speechkit.graphs.topology import ctc_topology, label
 from speechkit.graphs.wfst import Wfst
-from speechkit.models.decoder.base import FrameDecoder
 from speechkit.text.tokenizer import Tokenizer
 from speechkit.text.vocabulary import Vocabulary
+from speechkit.utils.files import find_file
 from speechkit.utils.utterances import UtteranceError
 
 T = TypeVar("T")
 NO_DECODERS: Mapping[str, nn.Module] = MappingProxyType({})
+TOKENS = "tokens"  # in place of the folder of a graph
 WIDENINGS = 8  # times that the beam is doubled where no path in it ends, before all paths are looked at
 
 
@@ -47,14 +48,14 @@ class WfstSearch(FrameSearch, name="wfst"):
         """Options of the search through a decoding graph."""
 
         graph: str | None = None
-        """Folder that `speechkit graph` wrote; a relative path is looked for in the model's folder as well. null: no graph,
+        """Folder that `speechkit graph` wrote; a relative path is looked for in the model's folder as well. `tokens` needs none:
         any sequence of tokens at no cost, which with one hypothesis is the greedy search."""
         acoustic_scale: float = Field(1.0, gt=0)
         """Factor of the network's log-probabilities."""
         lm_scale: float = Field(1.0, ge=0)
         """Factor of the graph's log-scores: the language model's and, where spellings have probabilities, theirs."""
         length_bonus: float = 0.0
-        """Nats that each word adds; negative to have fewer insertions. Without a graph, each token."""
+        """Nats that each word adds; negative to have fewer insertions. With the graph `tokens`, each token."""
         beam: float = Field(14.0, gt=0)
         """Nats below the best path of a frame within which paths go on; it is widened where none of them ends."""
         max_active: int = Field(5000, ge=1)
@@ -77,22 +78,33 @@ class WfstSearch(FrameSearch, name="wfst"):
     ) -> None:
         super().__init__(config, vocabulary=vocabulary, tokenizer=tokenizer, model_dir=model_dir)
         self.rescoring = Fusion.build(config.rescore, vocabulary=vocabulary, tokenizer=tokenizer, model_dir=model_dir)
-        self.graph: DecodingGraph | None = None
-        if config.graph is not None:
-            self.graph = DecodingGraph.read(self._find(config.graph))
-            self.graph.check_tokens(vocabulary, tokenizer)
+        self.graph = None if config.graph == TOKENS else self._read_graph(config.graph)
         fst = ctc_topology(vocabulary.size, vocabulary.blank_id) if self.graph is None else self.graph.fst
         self.fst, self.arc_sources, self.arrays = fst, fst.sources, self._weighted(fst)
         self.models = None
         if config.lattice_lm is not None:
             if self.graph is None:
-                raise ValueError("search.lattice_lm: expected search.graph, whose language model it replaces, got null")
-            self.models = self.graph.language_model(), self.graph.read_arpa(self._find(config.lattice_lm))
+                raise ValueError("search.lattice_lm: expected search.graph, whose language model it replaces, got tokens")
+            make = f"make one with `speechkit lm {self._model} --unit word --to {config.lattice_lm}`"
+            path = find_file(Path(config.lattice_lm), model_dir, "an ARPA file", make)
+            self.models = self.graph.language_model(), self.graph.read_arpa(path)
 
-    def _find(self, path: str) -> Path:
-        """A path as it is given, or in the model's folder."""
-        beside = None if self.model_dir is None else self.model_dir / path
-        return beside if beside is not None and beside.exists() and not Path(path).exists() else Path(path)
+    @property
+    def _model(self) -> str:
+        """How errors name the model's folder."""
+        return str(self.model_dir or "MODEL")
+
+    def _read_graph(self, path: str | None) -> DecodingGraph:
+        what = "the folder of a decoding graph"
+        if path is None:
+            raise ValueError(
+                f"search.graph: expected {what}, got null; run `speechkit graph {self._model}` and give search.graph=graph, or "
+                f"search.graph={TOKENS} to search without words"
+            )
+        make = f"run `speechkit graph {self._model}`, or give search.graph the folder where one lies"
+        graph = DecodingGraph.read(find_file(Path(path), self.model_dir, what, make))
+        graph.check_tokens(self.vocabulary, self.tokenizer)
+        return graph
 
     def _weighted(self, fst: Wfst) -> token_passing.GraphArrays:
         costs = self.config.lm_scale * fst.costs.astype(np.float64) - self.config.length_bonus * (fst.olabels > 0)
@@ -105,7 +117,7 @@ class WfstSearch(FrameSearch, name="wfst"):
         return self(*self._scored(decoders, encoder_out, encoder_out_lens), decoders)
 
     def _scored(self, decoders: Mapping[str, nn.Module], encoder_out: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:
-        decoder = self.pick_decoder(decoders, FrameDecoder, "scores frames, such as ctc", self.config.objective)
+        decoder = self.pick_decoder(decoders, FRAMES)
         return decoder(encoder_out), lens
 
     def __call__(self, log_probs: Tensor, lens: Tensor, decoders: Mapping[str, nn.Module] = NO_DECODERS) -> NBest:
@@ -190,7 +202,7 @@ class WfstSearch(FrameSearch, name="wfst"):
         raise UtteranceError(
             0,
             f"expected a path of {len(rows)} frames through the graph {options.graph}, got none: the network rules out all of "
-            "its sentences, or they are longer; look at the lexicon, or decode without a graph",
+            f"its sentences, or they are longer; look at the lexicon, or take search.graph={TOKENS}",
         )
 
     def _hypothesis(self, path: LatticePath, lattice: Lattice, log_probs: np.ndarray) -> Hypothesis:

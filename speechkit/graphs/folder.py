@@ -25,7 +25,7 @@ from speechkit.text.vocabulary import Vocabulary
 from speechkit.utils.files import atomic_write, sha256
 
 _FACTS, _LEXICON, _ARPA, _LG = "graph.json", "lexicon.json", "lm.arpa", "LG.fst"
-_REMEDY = "run `speechkit graph` again"
+_AGAIN = "run `speechkit graph` again"
 
 
 def word_names(spellings: Spellings) -> list[str]:
@@ -63,11 +63,12 @@ class DecodingGraph:
         """
         if not (folder / _FACTS).is_file():
             got = "a folder without graph.json" if folder.is_dir() else "nothing"
-            raise ValueError(f"{folder}: expected the folder of a decoding graph, got {got}; {_REMEDY}, or check search.graph")
+            first = "run `speechkit graph` for one, or give search.graph the folder that it wrote"
+            raise ValueError(f"{folder}: expected the folder of a decoding graph, got {got}; {first}")
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
         for name, expected in facts["files"].items():
             if not (folder / name).is_file() or sha256(folder / name) != expected:
-                raise ValueError(f"{folder / name}: expected the file that the graph was written with; {_REMEDY}")
+                raise ValueError(f"{folder / name}: expected the file that the graph was written with; restore it, or {_AGAIN}")
         lexicon = json.loads((folder / _LEXICON).read_text(encoding="utf-8"))
         words = {word: {tuple(tokens): cost for tokens, cost in entry} for word, entry in lexicon["words"].items()}
         spellings = Spellings(words, tuple(lexicon["separator"]))
@@ -82,13 +83,13 @@ class DecodingGraph:
         if len(self.tokens) != vocabulary.size:
             raise ValueError(
                 f"{self.folder}: expected a graph over the {vocabulary.size} tokens of the model, got one over "
-                f"{len(self.tokens)}; {_REMEDY} for this model"
+                f"{len(self.tokens)}; {_AGAIN} for this model"
             )
         for number, (ours, theirs) in enumerate(zip(self.tokens, self.tokens if tokenizer is None else tokenizer.tokens)):
             if ours != theirs:
                 raise ValueError(
                     f"{self.folder}: expected a graph over the tokens of the model, whose token {number} is {theirs!r}, got "
-                    f"one with {ours!r}; {_REMEDY} for this model"
+                    f"one with {ours!r}; {_AGAIN} for this model"
                 )
 
     @cached_property

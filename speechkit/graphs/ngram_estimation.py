@@ -188,9 +188,10 @@ def _discounts(counts: np.ndarray, length: int, fallback: Discounts | None) -> n
     problem = f"Kneser-Ney: {length}-grams with counts 1, 2, 3, 4: {', '.join(map(str, seen))}, which gives no discounts"
     if fallback is None:
         raise ValueError(f"{problem}; smooth by witten_bell, or give a discount_fallback")
+    remedy = "take the smoothing witten_bell, which needs none, or more text"
     if once and twice:
         single = once / (once + 2 * twice)
-        warn(f"{problem}; all counts are discounted by {single:.3f}")
+        warn(f"{problem}; all counts are discounted by {single:.3f}; {remedy}")
         return np.array([0.0, single, single, single])
-    warn(f"{problem}; discounts are {', '.join(map(str, fallback))}")
+    warn(f"{problem}; discounts are {', '.join(map(str, fallback))}; {remedy}")
     return np.array([0.0, *fallback])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -137,6 +137,24 @@ class Objective(nn.Module, Component, kind="objective"):
 
     def load(self, folder: Path) -> None:
         """Read what :meth:`fit` wrote; called on every rank, before the first loss."""
+
+    @staticmethod
+    def check_fitted(folder: Path, files: Mapping[str, str]) -> None:
+        """For :meth:`load`: refuse a folder that is not whole. To make it again might be to go on with something else.
+
+        Args:
+            folder: As for :meth:`load`.
+            files: What :meth:`fit` wrote, by the names of the files.
+
+        Raises:
+            ValueError: Naming the first that is missing.
+        """
+        for name, what in files.items():
+            if not (folder / name).exists():
+                raise ValueError(
+                    f"{folder / name}: expected {what} that training began with, found nothing; restore it from a copy, or "
+                    "begin again with another --exp"
+                )
 
     def at_step(self, step: int) -> None:
         """Hear the number of optimizer steps made so far, before the next one, for objectives that warm up."""

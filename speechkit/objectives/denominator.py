@@ -23,6 +23,7 @@ from speechkit.graphs.ngram_estimation import estimate
 from speechkit.graphs.ngram_pruning import prune
 from speechkit.objectives.base import Objective
 from speechkit.text.vocabulary import Vocabulary
+from speechkit.utils.files import find_file
 from speechkit.utils.lens import padding_mask
 from speechkit.utils.utterances import UtteranceError
 
@@ -104,7 +105,8 @@ class DenominatorObjective(Objective):
         """
         options = self.config.ngram
         if options.arpa is not None:
-            model = self._read(Path(options.arpa))
+            others = "take the lm.arpa of another experiment, or null to have one estimated"
+            model = self._read(find_file(Path(options.arpa), None, "an ARPA file over token ids", f"ngram.arpa: {others}"))
         else:
             model = estimate(transcripts, self.vocabulary, options.order, options.smoothing, options.min_counts)
         if options.prune:
@@ -122,6 +124,7 @@ class DenominatorObjective(Objective):
         Raises:
             ValueError: A file is missing or damaged, or was made for another vocabulary.
         """
+        self.check_fitted(folder, {GRAPH: "a graph", SEARCH_GRAPH: "a graph", ARPA: "an n-gram model"})
         graph = Graph.load(folder / GRAPH)
         tokens = set(range(self.vocabulary.size - 1)) - {self.vocabulary.blank_id}
         self.model = self._read(folder / ARPA)

@@ -91,6 +91,10 @@ class HmmObjective(Objective, name="hmm"):
         folder.mkdir(parents=True, exist_ok=True)
         save_file({"log_probs": torch.from_numpy(model.graph.rows(np.array(states)))}, folder / BIGRAM)
 
+    def load(self, folder: Path) -> None:
+        """See that the bigram is there, which searches read."""
+        self.check_fitted(folder, {BIGRAM: "a bigram"})
+
     @torch.no_grad()
     def align(
         self, decoder: nn.Module, encoder_out: Tensor, encoder_out_lens: Tensor, targets: Targets

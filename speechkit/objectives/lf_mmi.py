@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from speechkit.config import ComponentConfig
 from speechkit.data.batch import Targets
 from speechkit.graphs.aligner import Alignment, utterances
 from speechkit.graphs.forward_backward import total_score_of_each
@@ -32,6 +33,15 @@ class LfMmiObjective(DenominatorObjective, name="lf_mmi"):
         them. `chain`: its own in the first frame and the blank in all others, as in the paper's figure 1, where the second
         label is one per token. `ctc`: as `hmm`, with a blank between equal neighbours. In all of them blanks, here also
         silence, may lie between tokens."""
+
+        def check_search(self, search: ComponentConfig) -> None:
+            """Rules of another topology would give other tokens, and say nothing of it."""
+            other = search.component.topology
+            if other not in (None, self.topology):
+                raise ValueError(
+                    f"name: expected graph_viterbi, which goes by lf_mmi's topology {self.topology}, got {search.name}, which "
+                    f"goes by {other}'s; take graph_viterbi, let it read another objective, or train with topology: {other}"
+                )
 
     def __init__(self, config: Config, *, vocabulary: Vocabulary) -> None:
         super().__init__(config, vocabulary=vocabulary)

@@ -93,12 +93,7 @@ class AsrTask(Task, name="asr"):
             if not any(objective.weight for objective in self.objectives.values()):
                 raise ValueError("objectives: expected at least one with a weight above 0, got none; there is nothing to learn")
             for key, search in (("search", self.search), ("valid_search", self.valid_search)):
-                read = getattr(search, "objective", None)
-                for objective in [self.objectives[read]] if read in self.objectives else self.objectives.values():
-                    try:
-                        objective.check_search(search)
-                    except ValueError as error:
-                        raise ValueError(f"{key}.{error}") from None
+                search.component.check_reading(search, self.objectives, key)
             blocks = self.data.augment.model_dump(exclude_none=True)
             if self.data.features == "precomputed" and blocks:
                 raise ValueError(
@@ -125,6 +120,14 @@ class AsrTask(Task, name="asr"):
         self.any_alignable = False
 
     # --- before training ------------------------------------------------------------------------------------------
+
+    @classmethod
+    def check(cls, config: Config) -> None:
+        """Refuse searches that none of the objectives trains a decoder for; see :meth:`Task.check`."""
+        used = ("search", "valid_search") if config.train.validate_every else ("search",)
+        for key in used:
+            search = getattr(config, key)
+            search.component.check(search, config.objectives, key)
 
     @classmethod
     def training_data(cls, config: Config) -> dict[str, Any]:

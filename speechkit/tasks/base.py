@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -31,6 +31,16 @@ class Task(Component, kind="task"):
     """What :meth:`validate` measures."""
     networks: dict[str, nn.Module]
     tokenizer: Tokenizer
+
+    @classmethod
+    def check(cls, config: Any) -> None:
+        """Refuse a config that can be read but not trained, before any data is; nothing unless a task says so.
+
+        Files that may be made later, such as a decoding graph, need not be there.
+
+        Raises:
+            ValueError: Naming the key.
+        """
 
     @classmethod
     def training_data(cls, config: Any) -> dict[str, Any]:
@@ -65,13 +75,16 @@ class Task(Component, kind="task"):
         """What is left to do before the very first step, on every rank; nothing unless a task says so."""
 
 
-def load_config(path: Path | str, overrides: Sequence[str] = (), task: str | None = None) -> Task.Config:
+def load_config(
+    path: Path | str, overrides: Sequence[str] = (), task: str | None = None, **parts: ComponentConfig
+) -> Task.Config:
     """Read an experiment's YAML, apply overrides, and build the config of the task that its ``task`` key names.
 
     Args:
         path: The file.
         overrides: ``key.sub=value``, or names of YAML files.
         task: The only task that will do; None where any will.
+        parts: What takes the place of what the file says under these keys, so that the latter need not be right.
 
     Raises:
         ConfigError: Naming the file and the dotted key, with a remedy.
@@ -80,14 +93,17 @@ def load_config(path: Path | str, overrides: Sequence[str] = (), task: str | Non
     import speechkit.tasks.lm  # noqa: F401 - they register themselves and all that they can be made of
 
     def read(overrides: Sequence[str]) -> Task.Config:
-        return _read_config(path, overrides, task)
+        return _read_config(path, overrides, task, parts)
 
     configs.check_removals(read, path, overrides)
     return read(overrides)
 
 
-def _read_config(path: Path | str, overrides: Sequence[str], task: str | None) -> Task.Config:
+def _read_config(
+    path: Path | str, overrides: Sequence[str], task: str | None, parts: Mapping[str, ComponentConfig]
+) -> Task.Config:
     raw = configs.merge(configs.read_yaml(Path(path)), configs.parse_overrides(overrides))
+    raw |= {key: part.model_dump(mode="json") for key, part in parts.items()}
     name = raw.pop("task", None)
     if name not in Task.registry:
         raise ConfigError(f"{path}: task: expected one of {', '.join(sorted(Task.registry))}, got {name!r}")

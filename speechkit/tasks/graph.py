@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from speechkit.decode.wfst import WfstSearch
 from speechkit.graphs import arpa
 from speechkit.graphs.folder import check_words, word_names, write_graph
 from speechkit.graphs.ngram import NGram
 from speechkit.graphs.ngram_estimation import estimate
 from speechkit.graphs.spelling import Spellings, spell
 from speechkit.graphs.wfst import openfst
+from speechkit.objectives.base import Objective
 from speechkit.tasks.asr import AsrTask
 from speechkit.tasks.manifests import manifest_path, open_splits, transcripts
 from speechkit.text.lexicon import Lexicon
 from speechkit.text.tokenizer import Tokenizer
 from speechkit.utils import log
-from speechkit.utils.files import sha256
+from speechkit.utils.files import find_file, sha256
 
 RESERVED = ("<eps>", "<s>", "</s>", "<unk>", "<UNK>")
 
@@ -29,7 +32,7 @@ class GraphOptions:
     """How a graph is made.
 
     Args:
-        topology: ``ctc`` or ``hmm``.
+        topology: ``ctc``; or ``hmm``, which has no blank, for objectives of one's own that have none.
         order: Of the n-gram model estimated on the training transcripts.
         smoothing: Of that model.
         arpa: A language model to take instead.
@@ -60,10 +63,15 @@ def build_graph(config: AsrTask.Config, tokenizer: Tokenizer, options: GraphOpti
         What ``graph.json`` holds.
 
     Raises:
-        ValueError: A word has no spelling, the ARPA file or the lexicon is not usable, there is no text, or kaldifst is not
-            installed.
+        ValueError: No objective can be searched through a graph, a word has no spelling, the ARPA file or the lexicon is not
+            usable, there is no text, or kaldifst is not installed.
     """
+    check_searchable(config.objectives)
     openfst()  # before minutes of work
+    if options.topology == "hmm":
+        log.warn("topology hmm: no blank is in the graph, but ctc, ctc_crf, gtc and lf_mmi are trained with one; leave it at ctc")
+    if options.arpa is not None:
+        find_file(options.arpa, None, "an ARPA file", f"make one with `speechkit lm CONF|MODEL --unit word --to {options.arpa}`")
     sentences = [] if options.arpa else training_sentences(config)
     words = arpa.read_names(options.arpa) if options.arpa else [word for sentence in sentences for word in sentence]
     lexicon = None if options.lexicon is None else Lexicon.read(options.lexicon)
@@ -79,6 +87,22 @@ def build_graph(config: AsrTask.Config, tokenizer: Tokenizer, options: GraphOpti
     sources |= {"smoothing": None if options.arpa else options.smoothing, "arpa": _described(options.arpa)}
     sources |= {"lexicon": _described(options.lexicon), "text": None if options.arpa else _text_sum(sentences)}
     return write_graph(folder, tokenizer, spellings, model, options.topology, sources)
+
+
+def check_searchable(objectives: Mapping[str, Objective.Config]) -> None:
+    """Refuse a model that cannot be searched through a decoding graph.
+
+    Raises:
+        ValueError: Naming the objectives that can.
+    """
+    for name in objectives:
+        with contextlib.suppress(ValueError):
+            return WfstSearch.check(WfstSearch.Config(objective=name), objectives)
+    got = ", ".join(objective.name for objective in objectives.values())
+    raise ValueError(
+        "objectives: expected one that the search wfst can read through a graph (ctc, ctc_crf, gtc, or lf_mmi with topology: "
+        f"ctc), got {got}; decode without a graph of words, or train with one of these"
+    )
 
 
 def training_sentences(config: AsrTask.Config) -> list[list[str]]:

@@ -83,9 +83,7 @@ class Recognizer:
             ValueError: A file is missing, altered or unreadable; the message names it.
         """
         check_model_dir(model_dir)
-        config = load_config(model_dir / "config.yaml", task="asr")
-        if search is not None:
-            config = config.model_copy(update={"search": search})
+        config = load_config(model_dir / "config.yaml", task="asr", **({} if search is None else {"search": search}))
         tokenizer = Tokenizer.load(model_dir / "tokenizer")
         model = build_model(config, tokenizer.vocabulary)
         model.load_state_dict(load_weights(model_dir / "averaged.safetensors"))
@@ -148,7 +146,12 @@ class Recognizer:
         return self.search.decode(self.model.decoders, encoder_out, lens)
 
     def build_search(self, config: ComponentConfig) -> Search:
-        """Another search for this model."""
+        """Another search for this model.
+
+        Raises:
+            ValueError: It would read a decoder in another way than that was trained.
+        """
+        config.component.check_reading(config, self.config.objectives)
         return config.build(vocabulary=self.tokenizer.vocabulary, tokenizer=self.tokenizer, model_dir=self.model_dir)
 
     def text(self, hypothesis: Hypothesis) -> str:

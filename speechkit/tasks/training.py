@@ -27,6 +27,7 @@ def train(config: Task.Config, exp_dir: Path) -> bool:
         ValueError: The folder holds checkpoints of another config (the differing keys are listed), or training cannot
             go on.
     """
+    config.component.check(config)
     prepare_torch(config.train)
     device = pick_device(config.train.device)
     dist.init_from_env(device)

@@ -41,6 +41,26 @@ def atomic_write(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
         yield file
 
 
+def find_file(path: Path, model_dir: Path | None, what: str, remedy: str) -> Path:
+    """A path of the options as it is given or, if nothing is there, in the model's folder.
+
+    Args:
+        path: A file or a folder.
+        model_dir: The model's folder, where there is one.
+        what: What it should be, for the error.
+        remedy: How to get one.
+
+    Raises:
+        ValueError: It is in neither place.
+    """
+    folders = [Path()] if model_dir is None or path.is_absolute() else [Path(), model_dir]
+    for folder in folders:
+        if (folder / path).exists():
+            return folder / path
+    where = "" if path.is_absolute() else f" in {' or '.join(str(folder.absolute()) for folder in folders)}"
+    raise ValueError(f"{path}: expected {what}, found nothing{where}; {remedy}")
+
+
 def sha256(path: Path | str) -> str:
     """Hexadecimal SHA-256 of a file's content."""
     with open(path, "rb") as file:

@@ -13,6 +13,7 @@ from torch import Tensor
 from speechkit.utils.files import atomic_write, sha256
 
 MODEL_FILES = ("config.yaml", "averaged.safetensors", "tokenizer", "objectives")
+# Not graph/: it has checksums of its own, and another one may take its place when the model is finished.
 
 
 def write_checksums(model_dir: Path) -> None:

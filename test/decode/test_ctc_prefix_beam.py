@@ -302,9 +302,9 @@ def test_a_language_model_that_knows_nothing_is_a_constant_per_token(letters, tm
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_hotwords_without_phrases_change_nothing(letters, seed):
-    probs = random_probs(29, 5, seed)
-    found = fused(letters, probs, beam_size=6, scorers={"bias": "hotwords"}, min_token_prob=0.1)
+def test_hotwords_without_a_boost_change_nothing(letters, seed):
+    probs, bias = random_probs(29, 5, seed), {"name": "hotwords", "phrases": ["ab", "c"], "boost": 0.0}
+    found = fused(letters, probs, beam_size=6, scorers={"bias": bias}, min_token_prob=0.1)
     assert [h.scores.pop("bias") for h in found] == [0.0] * len(found)
     assert found == search(probs, beam_size=6, min_token_prob=0.1)
 
@@ -342,7 +342,9 @@ def test_scorers_that_read_the_network_get_its_decoders(letters):
             return super().start(decoders, batch_size)
 
     built = CtcPrefixBeamSearch.Config(length_bonus=0.1).build(vocabulary=letters.vocabulary)
-    built.fusion.scorers["bias"] = Asking(HotwordScorer.Config(), vocabulary=letters.vocabulary)
+    built.fusion.scorers["bias"] = Asking(
+        HotwordScorer.Config(phrases=("ab",)), vocabulary=letters.vocabulary, tokenizer=letters
+    )
     built.fusion.scales.append(1.0)
     decoders = {"ctc": Linear.Config().build(in_dim=3, vocabulary=letters.vocabulary)}
     built.decode(decoders, torch.randn(2, 5, 3), torch.tensor([5, 4]))

@@ -7,9 +7,13 @@ import math
 import pytest
 import torch
 
-import speechkit.decode  # noqa: F401 - registers them
+import speechkit.decode
+import speechkit.objectives  # noqa: F401 - both register them
 from speechkit.decode.base import FrameSearch, Search
+from speechkit.graphs.label_graph import TOPOLOGIES
 from speechkit.models.decoder.linear import Linear
+from speechkit.objectives.base import Objective
+from speechkit.objectives.lf_mmi import LfMmiObjective
 from speechkit.text.vocabulary import Vocabulary
 
 V = 5
@@ -18,8 +22,9 @@ LENS = torch.tensor([17, 11, 0])
 every_search = pytest.mark.parametrize("name", sorted(n for n, c in Search.registry.items() if issubclass(c, FrameSearch)))
 
 
-def build(name):
-    return Search.registry[name].Config().build(vocabulary=Vocabulary(7, 0))
+def build(name, **options):
+    needed = {"graph": "tokens"} if name == "wfst" else {}
+    return Search.registry[name].Config(**needed, **options).build(vocabulary=Vocabulary(7, 0))
 
 
 def batch():
@@ -104,16 +109,81 @@ def test_a_search_reads_the_decoder_that_scores_frames_or_the_one_that_it_is_tol
     encoder_out = torch.randn(3, 17, 8)
     search = build(name)
     assert search.decode(decoders, encoder_out, LENS) == search(decoders["ctc"](encoder_out), LENS)
-    told = Search.registry[name].Config(objective="other").build(vocabulary=Vocabulary(7, 0))
+    told = build(name, objective="other")
     assert told.decode(decoders, encoder_out, LENS) == search(decoders["other"](encoder_out), LENS)
 
 
 @every_search
 def test_a_model_without_a_decoder_for_the_search_is_an_error(name):
-    for objective, decoders in ((None, {"attention": torch.nn.Identity()}), ("ctx", {"ctc": linear()})):
-        search = Search.registry[name].Config(objective=objective).build(vocabulary=Vocabulary(7, 0))
-        with pytest.raises(ValueError, match=r"search.objective: .* got objectives (attention|ctc); choose"):
+    cases = ((None, {"attention": torch.nn.Identity()}, "search"), ("ctx", {"ctc": linear()}, r"search\.objective"))
+    for objective, decoders, key in cases:
+        search = build(name, objective=objective)
+        with pytest.raises(ValueError, match=rf"^{key}: .* got objectives (attention|ctc); choose"):
             search.decode(decoders, torch.randn(1, 3, 8), torch.tensor([3]))
+
+
+READ = {  # what is enough for each search
+    "asg_viterbi": ["asg"],
+    "attention_beam": ["attention"],
+    "attention_greedy": ["attention"],
+    "ctc_attention_rescoring": ["attention", "ctc"],
+    "ctc_greedy": ["ctc"],
+    "ctc_prefix_beam": ["gtc"],
+    "graph_viterbi": ["lf_mmi"],
+    "hmm_viterbi": ["hmm"],
+    "joint": ["ctc_crf", "attention"],
+    "transducer_alsd": ["transducer"],
+    "transducer_beam": ["pruned_transducer"],
+    "transducer_greedy": ["transducer"],
+    "wfst": ["ctc_crf"],
+}
+
+
+def objectives(*names):
+    return {name: Objective.registry[name].Config() for name in names}
+
+
+@pytest.mark.parametrize("name", sorted(Search.registry))
+def test_what_a_search_reads_is_known_before_there_is_a_model(name):
+    search, enough = Search.registry[name].Config(), READ[name]
+    search.component.check(search, objectives(*enough))
+    for left_out in enough:
+        others = objectives(*(each for each in enough if each != left_out))
+        with pytest.raises(ValueError, match=rf"^valid_search: {name} expected an objective with .* got objectives"):
+            search.component.check(search, others, "valid_search")
+    search = Search.registry[name].Config(objective="here")
+    with pytest.raises(ValueError, match=rf"^search\.objective: {name} expected here with a decoder"):
+        search.component.check(search, objectives(*enough))
+
+
+@pytest.mark.parametrize("name", ["joint", "ctc_attention_rescoring"])
+def test_the_second_decoder_of_a_search_is_named_by_its_own_option(name):
+    search = Search.registry[name].Config(ctc_objective="attention")
+    for key in ("search", "valid_search"):
+        with pytest.raises(ValueError, match=rf"^{key}\.ctc_objective: {name} expected attention with .* that scores"):
+            search.component.check(search, objectives("attention", "ctc"), key)
+
+
+def test_a_graph_is_what_an_objective_has_not_its_decoder():
+    search = Search.registry["graph_viterbi"].Config()
+    with pytest.raises(ValueError, match="graph_viterbi expected .* frames of a graph, such as lf_mmi, got objectives ctc"):
+        search.component.check(search, objectives("ctc"))
+
+
+OVER_FRAMES = ["ctc_greedy", "ctc_prefix_beam", "ctc_attention_rescoring", "joint", "wfst", "graph_viterbi"]
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+@pytest.mark.parametrize("name", OVER_FRAMES)
+def test_frames_of_another_topology_are_not_read_by_the_rules_of_ctc(name, topology):
+    search = Search.registry[name].Config()
+    given = objectives("attention") | {"mmi": LfMmiObjective.Config(topology=topology)}
+    if topology == "ctc" or name == "graph_viterbi":
+        search.component.check(search, given)
+    else:
+        with pytest.raises(ValueError, match=rf"^search\.name: expected graph_viterbi, .* topology {topology}, got {name}, .* ctc's"):
+            search.component.check(search, given)
+    search.component.check(search, objectives("ctc", "attention") | {"mmi": LfMmiObjective.Config()})
 
 
 def linear():

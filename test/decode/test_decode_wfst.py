@@ -155,7 +155,7 @@ def test_a_rescoring_model_without_a_word_of_the_graph_is_refused(graph, tmp_pat
     with pytest.raises(ValueError, match="small.arpa: expected a 1-gram for every word, got none for 1 of them: 'ab'"):
         search(graph, lattice_lm=str(tmp_path / "small.arpa"))
     with pytest.raises(ValueError, match="search.lattice_lm: expected search.graph"):
-        WfstSearch.Config(lattice_lm="x.arpa").build(vocabulary=Vocabulary(V))
+        WfstSearch.Config(graph="tokens", lattice_lm="x.arpa").build(vocabulary=Vocabulary(V))
 
 
 class Length(Scorer):
@@ -196,6 +196,20 @@ def test_a_relative_graph_is_found_in_the_model_directory(graph) -> None:
     config = WfstSearch.Config(graph="graph")
     built = config.build(vocabulary=TOKENS.vocabulary, tokenizer=TOKENS, model_dir=graph.folder.parent)
     assert built.search(random_log_probs(5, V)) == search(graph).search(random_log_probs(5, V))
+
+
+def test_a_graph_that_is_not_there_says_how_to_get_one(graph, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    facts = {"vocabulary": TOKENS.vocabulary, "tokenizer": TOKENS, "model_dir": tmp_path / "exp"}
+    missing = f"^search.graph: expected the folder .*, got null; run `speechkit graph {tmp_path}/exp` and give search.graph=graph"
+    with pytest.raises(ValueError, match=missing):
+        WfstSearch.Config().build(**facts)
+    where = f"found nothing in {tmp_path} or {tmp_path}/exp; run `speechkit graph {tmp_path}/exp`, or give search.graph"
+    with pytest.raises(ValueError, match=f"^graph: expected the folder of a decoding graph, {where}"):
+        WfstSearch.Config(graph="graph").build(**facts)
+    lm = f"^lm.arpa: expected an ARPA file, found nothing in {tmp_path} or {tmp_path}/exp; make one with `speechkit lm {tmp_path}/exp"
+    with pytest.raises(ValueError, match=lm):
+        WfstSearch.Config(graph=str(graph.folder), lattice_lm="lm.arpa").build(**facts)
 
 
 def test_a_graph_of_other_tokens_is_refused(graph) -> None:

@@ -99,3 +99,5 @@ def test_the_decoder_of_frames_can_be_told_and_must_be_there():
     built = JointSearch.Config().build(vocabulary=VOCABULARY)
     with pytest.raises(ValueError, match="decoder that scores frames, such as ctc, got objectives attention"):
         built.decode({"attention": decoders["attention"]}, encodings(), LENS)
+    with pytest.raises(ValueError, match=r"^search\.ctc_objective: joint expected attention with .* scores frames"):
+        decode(decoders, 0, ctc_objective="attention")

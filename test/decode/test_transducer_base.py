@@ -145,9 +145,10 @@ def test_a_search_reads_the_first_transducer_or_the_one_that_it_is_told(name):
 
 @every_search
 def test_a_model_without_a_transducer_is_an_error(name):
-    for objective, decoders in ((None, {"ctc": torch.nn.Identity()}), ("ctx", {"ctc": toy(V)})):
+    cases = ((None, {"ctc": torch.nn.Identity()}, "search"), ("ctx", {"ctc": toy(V)}, r"search\.objective"))
+    for objective, decoders, key in cases:
         search = build(name, toy(V).vocabulary, objective=objective)
-        with pytest.raises(ValueError, match=r"search.objective: .* got objectives ctc; choose"):
+        with pytest.raises(ValueError, match=rf"^{key}: .* got objectives ctc; choose"):
             search.decode(decoders, encodings(1, 3), torch.tensor([3]))
 
 

@@ -114,6 +114,15 @@ def test_discounts_that_cannot_be_found_are_a_warning_or_an_error(capsys):
         estimate([[2, 2, 3]], VOCABULARY, 2, discount_fallback=None)
 
 
+def test_every_warning_of_discounts_has_a_remedy(capsys):
+    estimate([[2, 2, 3]], VOCABULARY, 2)  # no 2-gram twice
+    estimate([[2, 2, 3], [2, 2]], VOCABULARY, 2)
+    warnings = capsys.readouterr().err.splitlines()
+    assert any("discounts are 0.5, 1.0, 1.5; take" in line for line in warnings)
+    assert any("all counts are discounted by" in line for line in warnings)
+    assert all(line.endswith("; take the smoothing witten_bell, which needs none, or more text") for line in warnings)
+
+
 @pytest.mark.parametrize("wrong", [0, 6, 7, -1])
 def test_symbols_that_are_none_are_an_error_that_names_the_sentence(wrong):
     with pytest.raises(ValueError, match=rf"expected symbols in 0 .. 5 other than the blank 0, got {wrong} in sentence 2"):

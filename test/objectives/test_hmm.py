@@ -74,6 +74,14 @@ def test_the_bigram_of_the_transcripts_is_kept_for_the_search(tmp_path):
     assert probs[1].argmax() == 2 and probs[2].argmax() == 4 and probs[4].argmax() == 1
 
 
+def test_training_does_not_go_on_without_the_bigram(tmp_path):
+    objective, _ = built()
+    with pytest.raises(ValueError, match="bigram.safetensors: expected a bigram that training began with, .*; restore"):
+        objective.load(tmp_path / "hmm")
+    objective.fit([[1, 2]], tmp_path / "hmm")
+    objective.load(tmp_path / "hmm")
+
+
 def test_another_decoder_is_refused():
     with pytest.raises(ConfigError, match="expected hmm, which has the states"):
         validate(HmmObjective.Config, {"name": "hmm", "decoder": {"name": "linear"}})

@@ -12,7 +12,7 @@ from speechkit.data.batch import Targets
 from speechkit.graphs.graph import Graph
 from speechkit.graphs.ngram_estimation import estimate
 from speechkit.objectives.ctc_crf import CtcCrfObjective
-from speechkit.objectives.denominator import ARPA, GRAPH, NGramConfig
+from speechkit.objectives.denominator import ARPA, GRAPH, SEARCH_GRAPH, NGramConfig
 from speechkit.text.vocabulary import Vocabulary
 
 TRANSCRIPTS = [[1, 2, 3], [2, 2, 1, 3], [3], [], [1, 2], [2, 3, 1, 2]]
@@ -64,6 +64,12 @@ def test_an_arpa_file_of_token_ids_can_take_the_place_of_the_transcripts(tmp_pat
     assert first.total_score.graph.num_arcs == second.total_score.graph.num_arcs
 
 
+def test_an_arpa_file_that_is_not_there_says_what_to_take(tmp_path):
+    objective = CtcCrfObjective.Config(ngram=NGramConfig(arpa="ids.arpa")).build(vocabulary=Vocabulary(5))
+    with pytest.raises(ValueError, match="^ids.arpa: expected an ARPA file over token ids, found nothing in .*; ngram.arpa: take"):
+        objective.fit([], tmp_path)
+
+
 def test_a_token_that_the_arpa_file_lacks_is_named(tmp_path):
     arpa = tmp_path / "lm.arpa"
     arpa.write_text("\\data\\\nngram 1=3\n\n\\1-grams:\n-99 <s>\n-0.5 </s>\n-0.3 1\n\n\\end\\\n")
@@ -86,6 +92,14 @@ def test_the_files_of_another_vocabulary_and_missing_ones_are_refused(tmp_path):
     (tmp_path / GRAPH).unlink()
     with pytest.raises(ValueError, match=f"{GRAPH}: expected a graph"):
         CtcCrfObjective.Config().build(vocabulary=Vocabulary(7)).load(tmp_path)
+
+
+@pytest.mark.parametrize("name", [GRAPH, SEARCH_GRAPH, ARPA])
+def test_a_file_that_training_began_with_and_that_is_gone_is_named_with_what_to_do(tmp_path, name):
+    build(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(ValueError, match=f"{name}: expected an? .* that training began with, .*; restore it .* --exp$"):
+        CtcCrfObjective.Config().build(vocabulary=Vocabulary(5)).load(tmp_path)
 
 
 def test_a_loss_before_the_graph_is_loaded_is_an_error():

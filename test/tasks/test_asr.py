@@ -99,6 +99,14 @@ def test_a_search_that_reads_a_transducer_otherwise_than_it_was_trained_is_refus
     assert load_config(conf, [*monotonic, *searches, "valid_search.max_symbols_per_frame=1"])
 
 
+def test_only_what_a_search_reads_has_to_suit_it(tmp_path):
+    conf, mmi = tiny.write_corpus(tmp_path), ["objectives.ctc.name=ctc", "objectives.mmi.name=lf_mmi"]
+    assert load_config(conf, mmi).search.name == "ctc_greedy"  # of ctc, the first
+    with pytest.raises(ConfigError, match=r"search\.name: expected graph_viterbi, which goes by lf_mmi's topology hmm"):
+        load_config(conf, [*mmi, "search.objective=mmi"])
+    assert load_config(conf, [*mmi, "search.objective=mmi", "objectives.mmi.topology=ctc"])
+
+
 @pytest.mark.parametrize("change", ["objectives.ctc=null", "objectives.ctc.weight=0"])
 def test_a_recogniser_without_anything_to_learn_is_refused(tmp_path, change):
     with pytest.raises(ConfigError, match="objectives: expected at least one with a weight above 0"):

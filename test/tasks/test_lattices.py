@@ -12,7 +12,7 @@ from speechkit.tasks.lattices import write_lattices
 def test_every_cut_gets_a_lattice_that_holds_what_the_search_finds(trained) -> None:
     from speechkit.tasks.evaluate import decode
 
-    (folder, count), *rest = write_lattices(trained, ["dev"], ["search=wfst"], "cpu").items()
+    (folder, count), *rest = write_lattices(trained, ["dev"], ["search=wfst", "search.graph=tokens"], "cpu").items()
     assert count == 5 and not rest and folder == trained / "decode/dev/lattices"
     files = sorted(folder.glob("*.npz"))
     assert [file.stem for file in files] == [f"dev-{number}" for number in range(5)]

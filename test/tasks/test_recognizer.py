@@ -10,7 +10,12 @@ import tiny
 import torch
 
 import speechkit
+from speechkit.config import merge, read_yaml
+from speechkit.decode.ctc_greedy import CtcGreedySearch
+from speechkit.decode.graph_viterbi import GraphViterbiSearch
+from speechkit.tasks import load
 from speechkit.tasks.recognizer import split_at_pauses
+from speechkit.utils.model_dir import write_checksums
 
 
 def say(words, rate=tiny.RATE, seed=9):
@@ -107,6 +112,17 @@ def test_cuts_lie_in_silence_and_no_piece_is_too_long():
     for border in borders[1:-1]:
         assert any(second * rate <= border <= second * rate + 500 for second in pauses)
     assert split_at_pauses(wav[:100], rate) == [0, 100]
+
+
+def test_a_search_that_was_saved_and_does_not_suit_the_model_can_be_replaced(model_dir):
+    changes = {"objectives": {"ctc": {"name": "lf_mmi"}}, "valid_search": {"name": "graph_viterbi"}}
+    (model_dir / "config.yaml").write_text(json.dumps(merge(read_yaml(model_dir / "config.yaml"), changes)))
+    write_checksums(model_dir)
+    with pytest.raises(ValueError, match=r"search\.name: expected graph_viterbi, .*, got ctc_greedy"):
+        load(model_dir)
+    recognizer = load(model_dir, search=GraphViterbiSearch.Config())
+    with pytest.raises(ValueError, match=r"search\.name: expected graph_viterbi, .*, got ctc_greedy"):
+        recognizer.build_search(CtcGreedySearch.Config())
 
 
 def test_loading_and_transcribing_needs_no_training_data(model_dir):

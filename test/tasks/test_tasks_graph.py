@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 import tiny
 
+from speechkit.objectives.base import Objective
+from speechkit.objectives.ctc import CtcObjective
+from speechkit.objectives.hmm import HmmObjective
+from speechkit.objectives.lf_mmi import LfMmiObjective
 from speechkit.tasks import load as load_model
 from speechkit.tasks.asr import get_tokenizer
 from speechkit.tasks.base import load_config
 from speechkit.tasks.evaluate import decode
-from speechkit.tasks.graph import GraphOptions, build_graph, report
+from speechkit.tasks.graph import GraphOptions, build_graph, check_searchable, report
 
 
 @pytest.fixture
@@ -54,6 +60,30 @@ def test_words_without_a_spelling_are_named_or_dropped(made) -> None:
     lexicon.write_text("low low\n")
     facts = build_graph(config, tokenizer, GraphOptions(lexicon=lexicon, missing="drop"), folder / "graph")
     assert facts["words"] == 1 and facts["sources"]["missing"] == 1  # high
+
+
+def test_what_no_search_can_read_through_a_graph_is_refused(made) -> None:
+    config, tokenizer, folder = made
+    searchable = {"lf_mmi with topology: ctc"}
+    for name, each in Objective.registry.items():
+        try:
+            check_searchable({"any": each.Config()})
+            searchable.add(name)
+        except ValueError as error:
+            assert re.search(rf"\(ctc, ctc_crf, gtc, or lf_mmi with topology: ctc\), got {name}; decode without", str(error))
+    assert searchable == {"ctc", "ctc_crf", "gtc", "lf_mmi with topology: ctc"}
+    check_searchable({"any": LfMmiObjective.Config(topology="ctc")})
+    check_searchable({"mmi": LfMmiObjective.Config(), "ctc": CtcObjective.Config()})
+    hmm = config.model_copy(update={"objectives": {"hmm": HmmObjective.Config()}})
+    with pytest.raises(ValueError, match="expected one that the search wfst can read .*, got hmm"):
+        build_graph(hmm, tokenizer, GraphOptions(topology="hmm"), folder / "graph")
+    assert not (folder / "graph").exists()
+
+
+def test_a_language_model_that_is_not_there_says_how_to_make_one(made) -> None:
+    config, tokenizer, folder = made
+    with pytest.raises(ValueError, match="^lm.arpa: expected an ARPA file, found nothing in .*; make one with `speechkit lm "):
+        build_graph(config, tokenizer, GraphOptions(arpa=Path("lm.arpa")), folder / "graph")
 
 
 @pytest.mark.parametrize(

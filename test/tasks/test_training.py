@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,6 +106,33 @@ def test_training_gives_up_when_no_utterance_can_be_aligned(tmp_path):
     conf = tiny.write_corpus(tmp_path)
     with pytest.raises(ValueError, match="in all of the first 2. utterances; use longer units, less subsampling"):
         train(load_config(conf, [*FAST, "encoder.subsampling=stack", "encoder.subsampling_factor=200"]), tmp_path / "exp")
+
+
+SMALL = "{name: transformer, dim: 16, num_heads: 2, num_layers: 1}"
+ATTENTION = ["objectives.ctc=null", "objectives.attention.name=attention", f"objectives.attention.decoder={SMALL}"]
+
+
+def test_a_search_of_what_is_not_trained_is_refused_before_anything_is_done(tmp_path):
+    conf, exp = tiny.write_corpus(tmp_path), tmp_path / "exp"
+    with pytest.raises(ValueError, match="^search: ctc_greedy expected an objective .*, got objectives attention"):
+        train(load_config(conf, ATTENTION), exp)
+    searched = load_config(conf, [*ATTENTION, "search=attention_greedy"])
+    with pytest.raises(ValueError, match="^valid_search: ctc_greedy expected an objective"):
+        train(searched, exp)
+    assert not exp.exists()
+    # Without validations nobody asks for that search. A graph may be made, and its name be given, when there is a model.
+    assert train(load_config(conf, [*ATTENTION, *FAST, "search=attention_greedy", "train.max_epochs=1"]), exp)
+    assert train(load_config(conf, [*FAST, "search={name: wfst, graph: later}", "train.max_epochs=1"]), tmp_path / "ctc")
+
+
+def test_what_an_objective_began_with_is_not_estimated_again(tmp_path):
+    conf, exp = tiny.write_corpus(tmp_path), tmp_path / "exp"
+    crf = ["objectives.ctc=null", "objectives.crf.name=ctc_crf", "search=graph_viterbi", *FAST]
+    train(load_config(conf, [*crf, "train.max_epochs=1"]), exp)
+    shutil.rmtree(exp / "objectives")
+    with pytest.raises(ValueError, match="crf/denominator.safetensors: expected a graph that training began with"):
+        train(load_config(conf, crf), exp)
+    assert not (exp / "objectives").exists()
 
 
 def test_two_trainings_do_not_share_a_folder(tmp_path):

@@ -12,7 +12,7 @@ from speechkit.utils.model_dir import check_model_dir, load_weights, read_json, 
 @pytest.fixture
 def model(tmp_path):
     folder = tmp_path / "exp"
-    for name in ("config.yaml", "tokenizer/tokens.json", "train.jsonl"):
+    for name in ("config.yaml", "tokenizer/tokens.json", "train.jsonl", "graph/graph.json"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
     save_file({"w": torch.ones(2)}, folder / "averaged.safetensors")
@@ -25,6 +25,7 @@ def test_the_files_of_the_model_are_covered_and_only_they(model):
     assert set(covered) == {"config.yaml", "averaged.safetensors", "tokenizer/tokens.json"}
     check_model_dir(model)
     (model / "train.jsonl").write_text("a longer log")
+    (model / "graph" / "graph.json").write_text("another graph")
     check_model_dir(model)
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from speechkit.config import Component, ComponentConfig
 from speechkit.text.tokenizer import Tokenizer
 from speechkit.text.vocabulary import Vocabulary
+from speechkit.utils.files import find_file
 
 
 class Scorer(Component, kind="scorer"):
@@ -51,10 +52,9 @@ class Scorer(Component, kind="scorer"):
         self.tokenizer = tokenizer
         self.model_dir = model_dir
 
-    def find_file(self, path: Path) -> Path:
-        """A path of the options as it is given or, if there is no such file, in the model's folder."""
-        beside = None if self.model_dir is None else self.model_dir / path
-        return beside if beside is not None and beside.exists() and not path.exists() else path
+    def find_file(self, path: Path, what: str = "a file", remedy: str = "check the path") -> Path:
+        """A path of the options, as it is given or in the model's folder; see :func:`speechkit.utils.files.find_file`."""
+        return find_file(path, self.model_dir, what, remedy)
 
     def start(self, decoders: Mapping[str, nn.Module], batch_size: int) -> Any:
         """The state of ``batch_size`` empty hypotheses.

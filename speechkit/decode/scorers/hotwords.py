@@ -17,8 +17,7 @@ class HotwordScorer(GraphScorer, name="hotwords"):
     """A bonus for every token of a listed phrase, paid as the phrase is spelled and taken back where it breaks off.
 
     Whatever its tokens, a finished hypothesis has in the end the sum, over all places where a phrase stands in it, of
-    the phrase's boost times its number of tokens. Phrases within others and overlapping ones all count. Without phrases
-    all scores are 0.
+    the phrase's boost times its number of tokens. Phrases within others and overlapping ones all count.
 
     The phrases' trie has failure arcs (Aho and Corasick, 1975), so one look per token finds all phrases, wherever they begin.
     A phrase is a row of tokens: with tokens that do not mark where words begin it is also found within words.
@@ -42,6 +41,9 @@ class HotwordScorer(GraphScorer, name="hotwords"):
             tokens = self._spell(where, phrase)
             if spelled.setdefault(tokens, boost) != boost:
                 raise ValueError(f"{where}: expected one boost for {phrase!r}, got {spelled[tokens]:g} and {boost:g}; give one")
+        if not spelled:
+            got = "neither" if config.file is None else f"none in {config.file}"
+            raise ValueError(f"hotwords: expected phrases or a file of them, got {got}; give some, or leave the scorer out")
         self.graph, self.default = phrase_graph(spelled, self.vocabulary.size), 0.0
         self.symbols = np.arange(self.vocabulary.size)
 
@@ -51,7 +53,7 @@ class HotwordScorer(GraphScorer, name="hotwords"):
             yield f"hotwords: phrases[{index}]", phrase, config.boost
         if config.file is None:
             return
-        path = self.find_file(config.file)
+        path = self.find_file(config.file, "a text file of hotwords")
         try:
             lines = path.read_text(encoding="utf-8").split("\n")
         except (OSError, UnicodeDecodeError) as error:

@@ -31,7 +31,8 @@ class NeuralLmScorer(StepwiseScorer, name="lm"):
         super().__init__(config, **facts)
         if self.tokenizer is None:
             raise ValueError("lm scorer: expected the recogniser's tokenizer, to compare the tokens with, got none")
-        folder = self.find_file(config.model)
+        make = f"train a language model (task: lm) with --exp {config.model}, then `speechkit average {config.model}`"
+        folder = self.find_file(config.model, "a model directory", make)
         self.lm, tokenizer = load_language_model(folder)
         ours = self.tokenizer.tokens
         for number, (own, its) in enumerate(itertools.zip_longest(ours, tokenizer.tokens)):

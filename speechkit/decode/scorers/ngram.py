@@ -33,7 +33,8 @@ class NGramScorer(GraphScorer, name="ngram"):
         if self.tokenizer is None:
             raise ValueError("ngram scorer: expected the model's tokenizer, whose tokens the file names, got none")
         names = symbol_names(self.tokenizer.tokens)
-        model = read_arpa(self.find_file(config.path), names, self.vocabulary)
+        make = f"make one with `speechkit lm {self.model_dir or 'MODEL'} --to {config.path}`"
+        model = read_arpa(self.find_file(config.path, "an ARPA file", make), names, self.vocabulary)
         self.graph, self.default = model.graph, _NEVER
         known = np.isin(np.arange(self.vocabulary.size), model.symbols)
         unknown = names.index(UNKNOWN)

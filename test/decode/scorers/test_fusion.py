@@ -8,6 +8,7 @@ import torch
 from speechkit.config import Config, ConfigError, validate
 from speechkit.decode.scorers.base import Scorer
 from speechkit.decode.scorers.fusion import Fusion, FusionConfig
+from speechkit.text.symbols import CharTokenizer
 from speechkit.text.vocabulary import Vocabulary
 
 V, EOS = 5, 4
@@ -53,8 +54,11 @@ def test_a_length_bonus_alone_is_something_to_add_and_nothing_is_nothing():
 
 
 def test_scorers_are_built_from_the_options_of_a_search(tmp_path):
-    config = validate(FusionConfig, {"scorers": {"bias": {"name": "hotwords", "scale": 2.0}}, "length_bonus": 1.0})
-    fusion = Fusion.build(config.scorers, config.length_bonus, vocabulary=Vocabulary(V), model_dir=tmp_path)
+    bias, letters = {"name": "hotwords", "phrases": ["a"], "scale": 2.0}, CharTokenizer.Config().build()
+    letters.fit(["ab"])
+    config = validate(FusionConfig, {"scorers": {"bias": bias}, "length_bonus": 1.0})
+    facts = {"vocabulary": Vocabulary(V), "tokenizer": letters, "model_dir": tmp_path}
+    fusion = Fusion.build(config.scorers, config.length_bonus, **facts)
     assert fusion.scales == [2.0] and fusion.scorers["bias"].model_dir == tmp_path
     assert issubclass(FusionConfig, Config)
 

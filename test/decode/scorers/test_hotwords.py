@@ -59,8 +59,8 @@ def test_a_phrase_is_paid_as_it_is_spelled_and_taken_back_where_it_breaks_off():
     assert running_totals(scorer, "abab") == ([0, 2, 4, 2, 4], 0)
 
 
-def test_no_phrases_score_nothing():
-    scorer = build()
+def test_phrases_without_a_boost_score_nothing():
+    scorer = build(phrases=("ab", "c"), boost=0.0)
     state = scorer.advance(scorer.start({}, 2), torch.tensor([0, 1]), torch.tensor([2, 3]))
     assert (scorer.score(state) == 0).all()
 
@@ -96,3 +96,11 @@ def test_phrases_that_cannot_be_used_are_errors_that_name_them(tmp_path):
         build(tokenizer(unknown="token"), phrases=("ax",))
     with pytest.raises(ValueError, match="expected a text file of hotwords"):
         build(file=tmp_path / "none.txt")
+
+
+def test_a_scorer_without_any_phrase_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="hotwords: expected phrases or a file of them, got neither; .* leave the scorer out"):
+        build()
+    (tmp_path / "words.txt").write_text("\n \n")
+    with pytest.raises(ValueError, match="got none in .*words.txt"):
+        build(file=tmp_path / "words.txt")

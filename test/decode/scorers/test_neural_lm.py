@@ -43,7 +43,7 @@ def test_a_temperature_flattens_and_one_changes_nothing(tmp_path):
 def test_the_model_may_lie_in_the_recognisers_folder(tmp_path):
     write_lm(tmp_path / "recogniser" / "lm")
     build(Path("lm"), model_dir=tmp_path / "recogniser")
-    with pytest.raises(ValueError, match="lm: expected a model directory, found nothing"):
+    with pytest.raises(ValueError, match="lm: expected a model directory, found nothing.*; train a language model .task: lm"):
         build(Path("lm"), model_dir=tmp_path)
 
 

@@ -72,6 +72,12 @@ def test_a_file_over_other_symbols_is_an_error_that_names_the_first(tmp_path, to
         build(tmp_path, tokens)
 
 
+def test_a_missing_file_says_where_it_was_looked_for_and_how_to_make_one(tmp_path, tokens):
+    where = rf"found nothing in .+ or {tmp_path}; make one with `speechkit lm {tmp_path} --to lm.arpa.gz`"
+    with pytest.raises(ValueError, match=f"^lm.arpa.gz: expected an ARPA file, {where}"):
+        build(tmp_path, tokens)
+
+
 def test_without_a_tokenizer_there_are_no_names(tmp_path):
     with pytest.raises(ValueError, match="ngram scorer: expected the model's tokenizer"):
         NGramScorer.Config(path=tmp_path / "lm.arpa").build(vocabulary=Vocabulary(7))
