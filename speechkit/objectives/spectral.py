@@ -49,7 +49,9 @@ class WaveLoss(nn.Module, Component, kind="wave_loss"):
 
 class StftLoss(WaveLoss, name="stft"):
     """Spectral convergence and distance of log-magnitudes at several resolutions (Yamamoto et al., 2020, Parallel WaveGAN,
-    arXiv:1910.11480, section 2.2), averaged over these::
+    arXiv:1910.11480, section 2.2).
+
+    Averaged over the resolutions, of a recording x and a generated y::
 
         || |S(x)| - |S(y)| ||_F / || |S(x)| ||_F  +  mean | ln |S(x)| - ln |S(y)| |
 
