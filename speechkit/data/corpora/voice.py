@@ -33,7 +33,7 @@ class VoiceCorpus(Corpus):
         """What is done with bad recordings."""
 
         bad_audio: Literal["keep", "leave_out", "unchecked"] = "keep"
-        """Clips that are clipped or silent: all audio is decoded once to find them, a warning names and counts them, and
+        """Clips that are clipped or silent: all audio is decoded to find them, a warning names and counts them, and
         they are kept or left out. ``unchecked`` reads headers only, which is much faster."""
 
         num_jobs: Annotated[int, Field(gt=0)] = 4
