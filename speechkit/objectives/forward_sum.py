@@ -41,15 +41,17 @@ def forward_sum(
 
 
 def binarization(log_probs: Tensor, path: Tensor) -> Tensor:
-    """``-sum_t log A(u_t | t)``: the divergence of the hard alignment from the soft one (Badlani et al., equation 6).
+    """``-sum_t log A(u_t | t)``, A being the softmax of the scores: the divergence of the hard alignment from the soft one
+    (Badlani et al., equation 6).
 
     Args:
-        log_probs: (B, T, U) log A, normalised over the tokens; what lies off the path does not matter.
+        log_probs: (B, T, U) as from :class:`speechkit.nn.text_aligner.TextAligner`, normalised or not; -inf at padding of the
+            tokens, finite at that of the frames.
         path: (B, T, U) bool, the one token of each frame, False at padding, as from
             :func:`speechkit.graphs.monotonic_alignment.monotonic_alignment_search`.
 
     Returns:
         (B,) nats. The authors divide by the number of frames.
     """
-    log_probs = log_probs.to(torch.promote_types(log_probs.dtype, torch.float32))
+    log_probs = log_probs.to(torch.promote_types(log_probs.dtype, torch.float32)).log_softmax(2)
     return -torch.where(path, log_probs, 0.0).sum((1, 2))

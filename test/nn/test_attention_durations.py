@@ -86,3 +86,10 @@ def test_uniform_attention_has_the_share_of_the_band_and_the_other_diagonal_almo
     lens = torch.tensor([101])
     assert diagonal_rate(across, lens, lens, width=0.1).item() == pytest.approx(11 / 101)
     assert monotonic_rate(across, lens, lens).item() == 0 and focus_rate(across, lens, lens).item() == 1
+
+
+def test_the_diagonal_is_that_of_the_middles_of_frames_and_tokens():
+    weights, frames, tokens = torch.rand(1, 2, 7, 3).softmax(3), torch.tensor([7]), torch.tensor([3])
+    rates = diagonal_rate(weights, frames, tokens, width=0.17)
+    torch.testing.assert_close(rates, diagonal_rate(weights.flip(2, 3), frames, tokens, width=0.17))
+    assert diagonal_rate(*hard(0, 0, 1, 1), width=0.25).item() == 1
