@@ -21,12 +21,16 @@ class AcousticFacts:
         feat_dim: F.
         frame_shift: Seconds from one frame to the next.
         num_speakers: Speakers that training has heard, at least 1.
+        hop_length: Samples from one frame to the next.
+        sampling_rate: Of the waveforms, in Hz.
     """
 
     vocabulary: Vocabulary
     feat_dim: int
     frame_shift: float
     num_speakers: int = 1
+    hop_length: int = 256
+    sampling_rate: int = 22050
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Speech:
         durations: (B, U) int64 frames of each token, adding up to ``feat_lens``; None where nobody knows.
         pitch: (B, T) Hz, 0 where unvoiced; for models that need it.
         energy: (B, T) norm of each frame's magnitude spectrum; for models that need it.
+        wav: (B, L) samples in [-1, 1], ``L >= T * hop_length``; for models that need it. Frame t is centred on sample
+            ``(t + 1/2) * hop_length``.
     """
 
     tokens: Tensor
@@ -52,6 +58,7 @@ class Speech:
     durations: Tensor | None = None
     pitch: Tensor | None = None
     energy: Tensor | None = None
+    wav: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,21 @@ class Alignment:
 
 
 @dataclass(frozen=True)
+class Segments:
+    """Pieces of waveforms that a model made, for discriminators to compare with the same pieces of the recordings.
+
+    Args:
+        wav: (B, N * hop_length) samples.
+        starts: (B,) int64, the first frame of each piece.
+        num_frames: N; an utterance shorter than that is padded with silence.
+    """
+
+    wav: Tensor
+    starts: Tensor
+    num_frames: int
+
+
+@dataclass(frozen=True)
 class Learned:
     """What a model said in training, for objectives to judge. A model fills in what it has, and names it in ``gives``.
 
@@ -97,11 +119,13 @@ class Learned:
             (logits), ``log_duration``, ``pitch``, ``energy`` ...
         nats: By name losses (B,) that only the model itself can compute: negative log-likelihoods and divergences.
         alignment: Of frames with tokens.
+        segments: Of models that go on to the waveform.
     """
 
     compared: dict[str, Compared] = field(default_factory=dict)
     nats: dict[str, Tensor] = field(default_factory=dict)
     alignment: Alignment | None = None
+    segments: Segments | None = None
 
 
 @dataclass(frozen=True)
@@ -136,14 +160,16 @@ class Spoken:
         alignment: Where the model attends; None where durations are all there is.
         pitch: (B, T) Hz, 0 where unvoiced, as asked of the decoder; None for models without.
         finished: (B,) bool, False where a model that ends by itself had to be stopped.
+        wav: (B, T * hop_length) samples, 0 at padding, of models that go on to the waveform, whose ``feats`` are then None.
     """
 
-    feats: Tensor
+    feats: Tensor | None
     feat_lens: Tensor
     durations: Tensor
     alignment: Tensor | None = None
     pitch: Tensor | None = None
     finished: Tensor | None = None
+    wav: Tensor | None = None
 
 
 class AcousticModel(nn.Module, Component, kind="acoustic"):
@@ -155,9 +181,9 @@ class AcousticModel(nn.Module, Component, kind="acoustic"):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
-    """Fields of :class:`Speech` beyond tokens, features and speakers that it learns from: durations, pitch, energy."""
+    """Fields of :class:`Speech` beyond tokens, features and speakers that it learns from: durations, pitch, energy, wav."""
     gives: ClassVar[frozenset[str]] = frozenset()
-    """What it fills in of :class:`Learned`: names of ``compared`` and ``nats``, and ``alignment``."""
+    """What it fills in of :class:`Learned`: names of ``compared`` and ``nats``, ``alignment`` and ``segments``."""
     controls: ClassVar[frozenset[str]] = frozenset({"speakers"})
     """Fields of :class:`Controls` that it obeys."""
 
