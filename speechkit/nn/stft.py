@@ -1,0 +1,59 @@
+"""The short-time Fourier transform and its least-squares inverse, of signals that end where their frames end."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from speechkit.features.spectrum import constant, periodic_hann
+
+
+class Stft(nn.Module):
+    """Frame t covers the samples ``t * hop_length`` up to ``t * hop_length + n_fft``, under a periodic Hann window.
+
+    A signal of T frames has ``n = (T - 1) * hop_length + n_fft`` samples: nothing is mirrored here. So the spectra that
+    are those of a signal form a linear space, onto which ``stft(stft.inverse(spectrum))`` projects.
+
+    Args:
+        n_fft: FFT length, samples.
+        hop_length: Samples from one frame to the next.
+        win_length: Window length, samples, in the middle of ``n_fft``; more than ``hop_length``.
+
+    Raises:
+        ValueError: The windows leave samples out.
+    """
+
+    window: Tensor
+
+    def __init__(self, n_fft: int, hop_length: int, win_length: int) -> None:
+        super().__init__()
+        if not hop_length < win_length <= n_fft:
+            raise ValueError(
+                f"stft: expected hop_length < win_length <= n_fft, got {hop_length}, {win_length} and {n_fft} samples; "
+                "with a hop as long as the window there are samples that no frame sees"
+            )
+        self.n_fft, self.hop_length = n_fft, hop_length
+        self.register_buffer("window", constant(periodic_hann(win_length, n_fft)), persistent=False)
+
+    def forward(self, signal: Tensor) -> Tensor:
+        """The spectra (..., T, n_fft // 2 + 1), complex, of signals (..., n)."""
+        return torch.fft.rfft(signal.unfold(-1, self.n_fft, self.hop_length) * self.window)
+
+    def inverse(self, spectrum: Tensor) -> Tensor:
+        """The signals (..., n) whose spectra are nearest to ``spectrum`` (..., T, n_fft // 2 + 1), bins 0 to n_fft of the
+        full spectrum counted alike (Griffin and Lim 1984, equation 6); 0 at the outermost samples, which no window sees."""
+        frames = torch.fft.irfft(spectrum, self.n_fft) * self.window
+        weights = self.overlap_add(self.window.square().expand(spectrum.shape[-2], -1))
+        return self.overlap_add(frames) / weights.masked_fill(weights < 1e-8, torch.inf)
+
+    def overlap_add(self, frames: Tensor) -> Tensor:
+        """The sums (..., n) of frames (..., T, n_fft) at their places."""
+        num_frames, hop = frames.shape[-2], self.hop_length
+        rows = -(-self.n_fft // hop)  # of one hop each
+        # A sum of whole rows per part of the window is many times faster than adding frame by frame.
+        parts = F.pad(frames, (0, rows * hop - self.n_fft)).unflatten(-1, (rows, hop))
+        out = frames.new_zeros(*frames.shape[:-2], num_frames + rows - 1, hop)
+        for row in range(rows):
+            out[..., row : row + num_frames, :] += parts[..., row, :]
+        return out.flatten(-2)[..., : (num_frames - 1) * hop + self.n_fft]
