@@ -9,6 +9,7 @@ from typing import Literal
 
 from speechkit.config import ComponentConfig
 from speechkit.text import english_numbers as numbers
+from speechkit.text import punctuation
 from speechkit.text.normalizer import Normalizer, plain_characters
 
 
@@ -19,6 +20,10 @@ class EnglishNormalizer(Normalizer, name="english"):
     telephone numbers and common abbreviations become words; contractions and possessives keep their apostrophe;
     accents are dropped (letters of other scripts stay). What the text leaves open is read the common way: ``1500``
     as a year, ``1/2`` as a fraction, ``5-10`` as a range, ``$`` as dollars.
+
+    For synthesis, ``punctuation: keep`` leaves pauses in the text: see :mod:`speechkit.text.punctuation`. Give it one
+    sentence at a time (:mod:`speechkit.text.sentences`), because the period of an abbreviation ends no sentence here,
+    except at the end of the text.
     """
 
     class Config(ComponentConfig):
@@ -26,22 +31,39 @@ class EnglishNormalizer(Normalizer, name="english"):
         """Case of the letters."""
         years: bool = True
         """Read four bare digits from 1100 to 2099 as a year (nineteen ninety nine), else as a plain number."""
+        punctuation: Literal["drop", "keep"] = "drop"
+        """``keep`` leaves ``. , ? ! ; : -`` and phones in ``{...}``: what a voice needs, and a recogniser does not."""
 
     def __call__(self, text: str) -> str:
         """``text`` in words."""
+        if self.config.punctuation == "keep":
+            return self._with_pauses(text)
+        words = "".join(char if char.isalpha() or char == "'" else " " for char in self._words(text)).split()
+        return self._cased(" ".join(_ABBREVIATIONS.get(word, word) for word in words))
+
+    def _with_pauses(self, written: str) -> str:
+        text, overrides = punctuation.hide_overrides(written)
+        text = punctuation.tidy(punctuation.spoken_characters(self._words(punctuation.pauses(text))))
+        text = punctuation.closed(_late_abbreviations(text), written)
+        return punctuation.show_overrides(self._cased(text), overrides)
+
+    def _words(self, text: str) -> str:
+        """``text`` with its numbers, abbreviations and symbols in words, in lower case; punctuation is still there."""
         text = _fold(text)
         if _DIGIT.search(text):
             text = _DECADE.sub(lambda match: f" {numbers.plural(numbers.whole(match[1], years=True))} ", text)
         text = _period_abbreviations(_apostrophes(text))
+        if self.config.punctuation == "keep":
+            text = _INITIALS.sub(lambda match: match[0].replace(".", " "), _titles(text))
         if _DIGIT.search(text):
             text = self._numbers(text)
-        text = _SYMBOL.sub(lambda match: f" {_SYMBOLS[match[0]]} ", text)
-        words = "".join(char if char.isalpha() or char == "'" else " " for char in text).split()
-        text = " ".join(_ABBREVIATIONS.get(word, word) for word in words)
+        return _SYMBOL.sub(lambda match: f" {_SYMBOLS[match[0]]} ", text)
+
+    def _cased(self, text: str) -> str:
         return text.upper() if self.config.case == "upper" else text
 
     def _numbers(self, text: str) -> str:
-        for pattern, read in _RULES:
+        for pattern, read in _RULES if self.config.punctuation == "drop" else _RULES_WITH_PAUSES:
             text = pattern.sub(read, text)
         return _PLAIN.sub(lambda match: f" {numbers.number(match[0], self.config.years)} ", text)
 
@@ -164,6 +186,22 @@ def _period_abbreviations(text: str) -> str:
     return re.sub(r"(?<![\w'])no\.(?=\s?[0-9])|#(?=\s?[0-9])", " number ", text)
 
 
+# In text that keeps its marks, after it was tidied: what no mark stood behind before may be an abbreviation now.
+_TITLE = re.compile(rf"(?<![\w'])({'|'.join(_ABBREVIATIONS)})\.?(?![\w'])")
+_INITIALS = re.compile(r"(?<![\w'])[^\W\d_](?:\.[^\W\d_])+\.(?=\s+[^\W\d_])")
+_INITIAL = re.compile(r"(?<![\w'])(?!i\.)([^\W\d_])\.(?= [^\W\d_])")  # "It was I. Then" ends a sentence
+
+
+def _late_abbreviations(text: str) -> str:
+    text = _STREET.sub(_saint_or_street, text)
+    text = _PERIOD.sub(lambda match: _WITH_PERIOD[match[1]], text)
+    return _INITIAL.sub(r"\1", _titles(text))
+
+
+def _titles(text: str) -> str:
+    return _TITLE.sub(lambda match: _ABBREVIATIONS[match[1]], text)
+
+
 # --- numbers ------------------------------------------------------------------------------------------------------
 
 _NUM = r"(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
@@ -188,7 +226,7 @@ def _counted(amount: str, one: str, many: str) -> str:
     return f"{numbers.number(amount)} {one if amount == '1' else many}"
 
 
-def _money(match: re.Match[str]) -> str:
+def _money(match: re.Match[str], joint: str = " and") -> str:
     one, many, cent, cents = _CURRENCIES[match[1]]
     magnitude = match[3] or match[4]
     if magnitude:
@@ -199,7 +237,16 @@ def _money(match: re.Match[str]) -> str:
     small = _counted(str(int(hundredths)), cent, cents)
     if int(hundredths) == 0:
         return f" {_counted(units, one, many)} "
-    return f" {small} " if units.strip("0") == "" else f" {_counted(units, one, many)} and {small} "
+    return f" {small} " if units.strip("0") == "" else f" {_counted(units, one, many)}{joint} {small} "
+
+
+def _money_with_pause(match: re.Match[str]) -> str:
+    return _money(match, joint=",")
+
+
+def _iso_date(match: re.Match[str]) -> str:
+    month, day = _MONTHS[int(match[2]) - 1], numbers.ordinal(int(match[3]))
+    return f" {month} {day}, {numbers.whole(match[1], years=True)} "
 
 
 def _time(match: re.Match[str]) -> str:
@@ -240,4 +287,10 @@ _RULES: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     (re.compile(r"(?<![\w.,/])([0-9]+ )?([0-9]{1,3})/([0-9]{1,3})(?![0-9/]|[.,][0-9])"), _fraction),
     (re.compile(r"°\s?c(?![\w'])"), " degrees celsius "),
     (re.compile(r"°\s?f(?![\w'])"), " degrees fahrenheit "),
+]
+_ISO_DATE = re.compile(r"(?<![\w.,/:-])([12][0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])(?![\w/-]|[.,:][0-9])")
+_RULES_WITH_PAUSES = [
+    (_ISO_DATE, _iso_date),
+    *((pattern, _money_with_pause if read is _money else read) for pattern, read in _RULES),
+    (re.compile("(?<=[0-9]):(?=[0-9])"), " "),
 ]

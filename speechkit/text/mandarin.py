@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from speechkit.config import ComponentConfig
+from speechkit.text import punctuation
 from speechkit.text.normalizer import Normalizer, plain_characters
 from speechkit.text.scripts import IDEOGRAPHS, has_ideograph
 
@@ -19,6 +20,8 @@ class MandarinNormalizer(Normalizer, name="mandarin"):
     numerals; full-width forms become plain; punctuation goes. Spaces stay between Latin words only. What the text
     leaves open is read the common way: four digits before 年 one by one, 11 digits that begin with 1 as a telephone
     number, ``3/4`` as a fraction, 2 as 两 before 万, 亿, a leading 千 and the commonest measure words.
+
+    For synthesis, ``punctuation: keep`` leaves pauses in the text, as the marks of :mod:`speechkit.text.punctuation`.
     """
 
     class Config(ComponentConfig):
@@ -26,20 +29,48 @@ class MandarinNormalizer(Normalizer, name="mandarin"):
         """Case of the Latin letters."""
         separate_latin: bool = False
         """Also put a space between a Latin word and a Chinese character."""
+        punctuation: Literal["drop", "keep"] = "drop"
+        """``keep`` leaves ``. , ? ! ; : -`` (for 。，？！；： too) and phones in ``{...}``: what a voice needs."""
 
     def __call__(self, text: str) -> str:
         """``text`` in Chinese characters."""
+        if self.config.punctuation == "keep":
+            return self._with_pauses(text)
+        text = "".join(char if char.isalpha() or char == "'" else " " for char in self._words(text))
+        return self._join(_LONELY_APOSTROPHE.sub(" ", text))
+
+    def _with_pauses(self, written: str) -> str:
+        text, overrides = punctuation.hide_overrides(written)
+        text = punctuation.spoken_characters(self._words(punctuation.pauses(text)))
+        text = self._join_around_marks(punctuation.tidy(_LONELY_APOSTROPHE.sub(" ", text)))
+        return punctuation.show_overrides(text, overrides)
+
+    def _words(self, text: str) -> str:
+        """``text`` with its numbers and symbols in words; punctuation is still there."""
         text = self._fold(text)
         for pattern, read in _RULES:
             text = pattern.sub(read, text)
-        text = "".join(char if char.isalpha() or char == "'" else _IN_PLACE.get(char, " ") for char in text)
-        return self._join(re.sub(rf"(?<!{_LATIN})'|'(?!{_LATIN})", " ", text))
+        return "".join(_IN_PLACE.get(char, char) for char in text)
 
     def _fold(self, text: str) -> str:
         text = plain_characters(text.translate(_LOOK_ALIKES)).translate(_LOOK_ALIKES)
         text = text if self.config.case == "keep" else getattr(text, self.config.case)()
         text = unicodedata.normalize("NFKC", text)
         return "".join(char for char in text if unicodedata.category(char)[0] != "M")
+
+    def _join_around_marks(self, text: str) -> str:
+        """As :meth:`_join`; the space behind a mark, too, stays between Latin words only."""
+        joined = ""
+        for piece in _MARK_BEHIND.split(text):
+            if piece.startswith((" -", *punctuation.MARKS)):
+                joined += piece
+                continue
+            if joined.endswith(" ") and not joined.endswith("- "):
+                borders = [has_ideograph(joined.rstrip(f" {punctuation.MARKS}")[-1:]), has_ideograph(piece[:1])]
+                apart = not any(borders) or (self.config.separate_latin and not all(borders))
+                joined = joined if apart else joined.rstrip()
+            joined += self._join(piece)
+        return joined
 
     def _join(self, text: str) -> str:
         """Spaces between Latin words only, and at their borders where the config wants it."""
@@ -54,6 +85,8 @@ class MandarinNormalizer(Normalizer, name="mandarin"):
 # --- characters ---------------------------------------------------------------------------------------------------
 
 _LATIN = rf"[^\W\d_{IDEOGRAPHS}]"
+_LONELY_APOSTROPHE = re.compile(rf"(?<!{_LATIN})'|'(?!{_LATIN})")
+_MARK_BEHIND = re.compile(r"( -(?: |$)|[.,?!;:] ?)")
 _RUN = re.compile(rf"[{IDEOGRAPHS}]+|[^{IDEOGRAPHS}\s]+")
 _LOOK_ALIKES = str.maketrans(
     {

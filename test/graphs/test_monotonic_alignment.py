@@ -7,7 +7,11 @@ import pytest
 import torch
 
 from speechkit.graphs import monotonic_alignment
-from speechkit.graphs.monotonic_alignment import gaussian_log_likelihoods, monotonic_alignment_search
+from speechkit.graphs.monotonic_alignment import (
+    gaussian_log_likelihoods,
+    monotonic_alignment_search,
+    monotonic_durations,
+)
 
 every_kernel = pytest.mark.parametrize("kernel", ["numba", "torch"])
 FRAMES, TOKENS = torch.tensor([9, 1, 4, 6, 0]), torch.tensor([4, 1, 4, 2, 0])
@@ -69,6 +73,33 @@ def test_ties_and_threads_and_all_kernels_agree(monkeypatch):
     assert torch.equal(monotonic_alignment_search(coarse, FRAMES, TOKENS, "numba"), alone)
     assert torch.equal(monotonic_alignment_search(coarse, FRAMES, TOKENS, "torch"), alone)
     assert torch.equal(monotonic_alignment_search(coarse.requires_grad_(), FRAMES, TOKENS), alone)
+
+
+@every_kernel
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_durations_are_the_sums_of_the_path_in_any_precision_and_layout(kernel, dtype):
+    likelihoods = scores().mul(4).to(dtype)
+    durations = monotonic_durations(likelihoods, FRAMES, TOKENS, kernel)
+    path = monotonic_alignment_search(likelihoods.float(), FRAMES, TOKENS, kernel)
+    assert durations.dtype == torch.int64 and torch.equal(durations, path.sum(1))
+    assert torch.equal(durations.sum(1), FRAMES)
+    turned = likelihoods.transpose(1, 2).contiguous().transpose(1, 2)
+    assert torch.equal(monotonic_durations(turned, FRAMES, TOKENS, kernel), durations)
+
+
+@every_kernel
+@pytest.mark.parametrize("value", [-math.inf, math.nan])
+def test_scores_without_a_meaning_still_give_a_path(kernel, value):
+    durations = monotonic_durations(torch.full((5, 9, 4), value), FRAMES, TOKENS, kernel)
+    valid = torch.arange(4) < TOKENS.unsqueeze(1)
+    assert torch.equal(durations.sum(1), FRAMES) and (durations[valid] >= 1).all() and (durations[~valid] == 0).all()
+
+
+@every_kernel
+def test_a_batch_without_tokens_has_no_durations(kernel):
+    none = torch.zeros(2, dtype=torch.int64)
+    assert monotonic_durations(torch.zeros(2, 3, 0), none, none, kernel).shape == (2, 0)
+    assert monotonic_alignment_search(torch.zeros(2, 0, 3), none, none, kernel).shape == (2, 0, 3)
 
 
 @pytest.mark.parametrize(("frames", "tokens"), [(3, 4), (3, 0)])

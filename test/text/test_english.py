@@ -107,3 +107,92 @@ def test_numbers_are_read_as_the_transcribers_of_ljspeech_wrote_them_out():
     rows = [row for row in rows if re.search("[0-9]", row[1])]
     agree = [normal(raw) == normal(spoken) for _, raw, spoken in rows]
     assert len(rows) > 50 and sum(agree) / len(rows) > 0.98
+
+
+# --- text to be spoken --------------------------------------------------------------------------------------------
+
+# Published asserts: keithito/tacotron, tests/numbers_test.py and tests/text_test.py. Hyphens aside, which are no marks here.
+PUBLISHED = [
+    ("1", "one"),
+    ("15", "fifteen"),
+    ("24", "twenty-four"),
+    ("100", "one hundred"),
+    ("101", "one hundred one"),
+    ("456", "four hundred fifty-six"),
+    ("1000", "one thousand"),
+    ("1800", "eighteen hundred"),
+    ("2,000", "two thousand"),
+    ("3000", "three thousand"),
+    ("18000", "eighteen thousand"),
+    ("24,000", "twenty-four thousand"),
+    ("124,001", "one hundred twenty-four thousand one"),
+    ("6.4 sec", "six point four sec"),
+    ("1st", "first"),
+    ("2nd", "second"),
+    ("9th", "ninth"),
+    ("1400", "fourteen hundred"),
+    ("1901", "nineteen oh one"),
+    ("1999", "nineteen ninety-nine"),
+    ("2000", "two thousand"),
+    ("2004", "two thousand four"),
+    ("2010", "twenty ten"),
+    ("2012", "twenty twelve"),
+    ("2025", "twenty twenty-five"),
+    ("$0.00", "zero dollars"),
+    ("$1", "one dollar"),
+    ("$10", "ten dollars"),
+    ("$.01", "one cent"),
+    ("$0.25", "twenty-five cents"),
+    ("$5.00", "five dollars"),
+    ("$5.01", "five dollars, one cent"),
+    ("$135.99.", "one hundred thirty-five dollars, ninety-nine cents."),
+    ("$40,000", "forty thousand dollars"),
+    ("3 apples and 44 pears", "three apples and forty-four pears"),
+    ("$3.50 for gas.", "three dollars, fifty cents for gas."),
+    ("Mr. Müller ate  2 Apples", "mister muller ate two apples"),
+    (" x.  y,  \tz", "x. y, z"),
+]
+# Where we read otherwise: days are ordinals, no "and", no hundreds of money, and the common word for mrs.
+OTHERWISE = [
+    ("September 11, 2001", "september eleventh, two thousand one"),
+    ("July 26, 1984.", "july twenty sixth, nineteen eighty four."),
+    ("243rd place", "two hundred forty third place"),
+    ("for £2500!", "for two thousand five hundred pounds!"),
+    ("mr. and mrs. smith", "mister and missus smith"),
+]
+
+
+@pytest.mark.parametrize(("text", "spoken"), PUBLISHED + OTHERWISE)
+def test_published_readings_with_their_punctuation(text, spoken):
+    # An initial before a small letter is one here, so " x.  y," of the published collapse_whitespace is not.
+    spoken = "x y, z" if text.startswith(" x.") else spoken
+    assert normal(text, punctuation="keep") == spoken.replace("-", " ")
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("Really?! Yes... well -- maybe (not).", "really? yes. well - maybe, not."),
+        ("state-of-the-art\u2014you know", "state of the art - you know"),
+        ("The U.S. economy; F.B.I. agents", "the u s economy; f b i agents"),
+        ("J. F. Kennedy went to St. Louis, Main St.", "j f kennedy went to saint louis, main street."),
+        ("He came at 5 p.m.", "he came at five p m."),
+        ("Acme Inc. grows, etc., etc.", "acme incorporated grows, et cetera, et cetera."),
+        ("On 2024-03-05, at 10:30", "on march fifth, twenty twenty four, at ten thirty"),
+        ("\u201cGo!\u201d he said.", "go! he said."),
+        ("yes,no 1,2,3 at 2:1", "yes, no one, two, three at two one"),
+        ("A {AW1 S} B, 3.5%", "a {AW1 S} b, three point five percent"),
+        ("I was going to--", "i was going to -"),
+        ("It was I. Then", "it was i. then"),
+        ("...", ""),
+    ],
+)
+def test_pauses_stay_where_a_voice_needs_them(text, spoken):
+    assert normal(text, punctuation="keep") == spoken
+    assert normal(text, punctuation="keep", case="upper") == spoken.upper()
+
+
+def test_dropping_is_keeping_without_the_marks():
+    for text in ("In 1999, he paid $5.00.", "Mr. Smith's No. 5: well-known!", "Is it 3.5%? 'Yes,' he said."):
+        kept = normal(text, punctuation="keep")
+        assert " ".join(re.sub("[.,?!;:-]", " ", kept).split()) == normal(text)

@@ -79,3 +79,24 @@ def test_latin_words_can_stand_apart():
 @pytest.mark.parametrize(("case", "expected"), [("upper", "用ABC"), ("keep", "用aBc"), ("lower", "用abc")])
 def test_case_of_latin_words(case, expected):
     assert normal("用aBc", case=case) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("我有２００元，1,234人。", "我有二百元,一千二百三十四人."),
+        ("他说：“好的……”（笑）《书》", "他说:好的.笑,书"),
+        ("Hello, world！你好，world。", "hello, world!你好,world."),
+        ("北京——上海 3：05、100，200", "北京 - 上海三点零五分,一百,二百"),
+        ("真的吗？真的！是1989年；", "真的吗?真的!是一九八九年;"),
+        ("{ni3 hao3}，世界", "{ni3 hao3},世界"),
+        ("价格是3.14元。", "价格是三点一四元."),
+        ("。！", ""),
+    ],
+)
+def test_pauses_stay_where_a_voice_needs_them(text, spoken):
+    assert normal(text, punctuation="keep") == spoken
+
+
+def test_latin_words_can_stand_apart_behind_marks_too():
+    assert normal("用iPhone，OK吗? yes, OK", separate_latin=True, punctuation="keep") == "用 iphone, ok 吗? yes, ok"

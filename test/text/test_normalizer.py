@@ -1,6 +1,7 @@
 """What holds for every registered normalizer, and the language-neutral ones."""
 
 import random
+import re
 
 import pytest
 
@@ -10,6 +11,7 @@ from speechkit.text.normalizer import BasicNormalizer, Normalizer, plain_charact
 PIECES = [
     *"0123456789012345678901234567890123456789''  ..,,::--//$£€¥%&+=@#°()abstAXI_~\n\t",
     *"\u3000\u00ad\u200b\u0301\u3099½²①Ⅷ½～—’‘，。１ßſKéİΣŉ౸٣一二的ぁﬁ℃㎏가年月个两万百到",
+    *["{AW1 S}", "--", "…", "etc.", "u.s.", "j. ", "gen.", "inc", "2024-03-05", "[", "]", "。", "；"],
     *["mr", "dr", "st.", "St. ", "pm", " am", "th", "mrs", "'s", "tis", "in", "no.", "march ", "Jan ", "million", "k"],
 ]
 
@@ -26,9 +28,14 @@ CONFIGS = [
     BasicNormalizer.Config(form="NFC", spaces="remove", case="upper"),
     BasicNormalizer.Config(strip_punctuation=False, keep="", case="keep"),
 ]
+SPOKEN = [
+    *(Normalizer.registry[name].Config(case="upper", punctuation="keep") for name in ("english", "mandarin")),
+    *(Normalizer.registry[name].Config(punctuation="keep") for name in ("english", "mandarin")),
+    Normalizer.registry["mandarin"].Config(punctuation="keep", separate_latin=True),
+]
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=repr)
+@pytest.mark.parametrize("config", CONFIGS + SPOKEN, ids=repr)
 def test_normalizing_twice_is_normalizing_once(config):
     normalizer = config.build()
     for text in ["", " ", *random_texts(1500)]:
@@ -42,6 +49,13 @@ def test_normalizing_twice_is_normalizing_once_for_every_character(config):
     for code in [*range(0x3100), *range(0xA000, 0xAC00), *range(0xD7A0, 0xD800), *range(0xF900, 0x10000)]:
         once = normalizer(f"a{chr(code)}b")
         assert normalizer(once) == once, hex(code)
+
+
+@pytest.mark.parametrize("config", SPOKEN[-3:], ids=repr)
+def test_marks_in_any_place_are_tidy_after_one_pass(config):
+    for text in random_texts(500, seed=1):
+        spoken = re.sub(r"\{[^{}]*\}", "x", config.build()(text))
+        assert not re.search(r"^[.,?!;:-]|[.,?!;:-]\s*[.,?!;:-]|\s[.,?!;:]|  |[0-9]", spoken), (text, spoken)
 
 
 def test_none_changes_nothing():

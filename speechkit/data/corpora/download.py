@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import hashlib
 import http.client
 import lzma
@@ -14,6 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ _BROKEN = (urllib.error.URLError, ConnectionError, TimeoutError, ssl.SSLError, h
 
 @dataclass(frozen=True)
 class Archive:
-    """A tar archive at a public address.
+    """A tar or zip archive at a public address.
 
     Args:
         url: Where its publisher keeps it.
@@ -183,7 +183,7 @@ def _progress(url: str) -> Iterator[Progress]:
 
 
 def extract(path: Path, target_dir: Path, strip: int = 0, inner: Sequence[str] = ()) -> None:
-    """Extract a tar archive into ``target_dir``; folders appear there only when all of the archive is on the disk.
+    """Extract a tar or zip archive into ``target_dir``; folders appear there only when all of the archive is on the disk.
 
     Args:
         path: The archive, compressed or not.
@@ -209,15 +209,33 @@ def extract(path: Path, target_dir: Path, strip: int = 0, inner: Sequence[str] =
 
 def _unpack(path: Path, into: Path) -> None:
     try:
-        with tarfile.open(path) as tar:
-            tar.extractall(into, filter="data")
-            while tar.fileobj.read(_CHUNK):  # tarfile stops before the CRC of the compressed stream
-                pass
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        if zipfile.is_zipfile(path):
+            _unpack_zip(path, into)
+        else:
+            _unpack_tar(path, into)
+    except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # a full disk, not a bad archive: bzip2 and gzip report their CRC as an OSError without a number
         reason = (str(error) or type(error).__name__).splitlines()[0]
+        kind = "zip" if path.suffix == ".zip" else "tar"
         raise ValueError(
-            f"{path}: not a whole and safe tar archive: {reason}; remove it and download it again"
+            f"{path}: not a whole and safe {kind} archive: {reason}; remove it and download it again"
         ) from None
+
+
+def _unpack_tar(path: Path, into: Path) -> None:
+    with tarfile.open(path) as tar:
+        tar.extractall(into, filter="data")
+        while tar.fileobj.read(_CHUNK):  # tarfile stops before the CRC of the compressed stream
+            pass
+
+
+def _unpack_zip(path: Path, into: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.startswith("/") or ".." in PurePosixPath(name).parts:
+                raise zipfile.BadZipFile(f"{name!r} would be extracted outside of the folder")
+        archive.extractall(into)
 
 
 def _merge(source: Path, target: Path) -> None:

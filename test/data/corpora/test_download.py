@@ -8,6 +8,7 @@ import os
 import socket
 import tarfile
 import threading
+import zipfile
 
 import pytest
 
@@ -248,3 +249,47 @@ def test_the_archives_crc_is_read_to_the_end(tmp_path):
     (tmp_path / "corpus").mkdir()
     with pytest.raises(ValueError, match="not a whole and safe tar archive"):
         extract(tmp_path / "a.tgz", tmp_path / "corpus")
+
+
+def make_zip(path, files):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+
+
+def test_a_zip_archive_is_extracted(tmp_path):
+    make_zip(tmp_path / "speech.zip", {"wav/a.wav": CONTENT, "txt/a.txt": b"a"})
+    extract(tmp_path / "speech.zip", tmp_path)
+    assert (tmp_path / "wav/a.wav").read_bytes() == CONTENT
+    assert (tmp_path / "txt/a.txt").read_bytes() == b"a"
+
+
+def test_a_damaged_zip_archive_leaves_nothing(tmp_path):
+    make_zip(tmp_path / "speech.zip", {"wav/a.wav": os.urandom(9973)})
+    content = bytearray((tmp_path / "speech.zip").read_bytes())
+    content[5000] ^= 0xFF
+    (tmp_path / "speech.zip").write_bytes(content)
+    with pytest.raises(ValueError, match=r"speech\.zip: not a whole and safe zip archive: .*; remove it and"):
+        extract(tmp_path / "speech.zip", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["speech.zip"]
+
+
+def test_a_zip_archive_that_points_outside_is_refused(tmp_path):
+    make_zip(tmp_path / "speech.zip", {"../a.txt": b"a"})
+    with pytest.raises(ValueError, match=r"'\.\./a\.txt' would be extracted outside"):
+        extract(tmp_path / "speech.zip", tmp_path)
+
+
+@pytest.mark.parametrize("place", [-3, 0.5])
+def test_a_bzip2_archive_with_one_wrong_byte_is_refused(tmp_path, place):
+    path = tmp_path / "speech.tar.bz2"
+    with tarfile.open(path, "w:bz2") as tar:
+        for number in range(3):
+            info = tarfile.TarInfo(f"wavs/{number}.wav")
+            info.size = 99991
+            tar.addfile(info, io.BytesIO(os.urandom(info.size)))
+    content = bytearray(path.read_bytes())
+    content[place if place < 0 else int(place * len(content))] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"speech\.tar\.bz2: not a whole and safe tar archive"):
+        extract(path, tmp_path)

@@ -1,0 +1,200 @@
+"""What every acoustic model is: tokens in, features of speech out; in training, all that its objectives compare."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from speechkit.config import Component, ComponentConfig
+from speechkit.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class AcousticFacts:
+    """What a model must know of the data and of other parts.
+
+    Args:
+        vocabulary: The token ids.
+        feat_dim: F.
+        frame_shift: Seconds from one frame to the next.
+        num_speakers: Speakers that training has heard, at least 1.
+        hop_length: Samples from one frame to the next.
+        sampling_rate: Of the waveforms, in Hz.
+    """
+
+    vocabulary: Vocabulary
+    feat_dim: int
+    frame_shift: float
+    num_speakers: int = 1
+    hop_length: int = 256
+    sampling_rate: int = 22050
+
+
+@dataclass(frozen=True)
+class Speech:
+    """B recorded utterances to learn from. All lengths (B,) are int64, and what lies at padding does not matter.
+
+    Args:
+        tokens: (B, U) int64.
+        token_lens: (B,).
+        feats: (B, T, F).
+        feat_lens: (B,).
+        speakers: (B,) int64, index of each utterance's speaker.
+        durations: (B, U) int64 frames of each token, adding up to ``feat_lens``; None where nobody knows.
+        pitch: (B, T) Hz, 0 where unvoiced; for models that need it.
+        energy: (B, T) norm of each frame's magnitude spectrum; for models that need it.
+        wav: (B, L) samples in [-1, 1], ``L >= T * hop_length``; for models that need it. Frame t is centred on sample
+            ``(t + 1/2) * hop_length``.
+    """
+
+    tokens: Tensor
+    token_lens: Tensor
+    feats: Tensor
+    feat_lens: Tensor
+    speakers: Tensor
+    durations: Tensor | None = None
+    pitch: Tensor | None = None
+    energy: Tensor | None = None
+    wav: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A prediction beside what it should be.
+
+    Args:
+        predicted: (B, N) or (B, N, F).
+        target: The same shape.
+        lens: (B,) int64, at most N.
+    """
+
+    predicted: Tensor
+    target: Tensor
+    lens: Tensor
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """A soft alignment of frames (or decoder steps) with tokens.
+
+    Args:
+        weights: (B, S, U), rows sum to 1 over the tokens of the utterance.
+        step_lens: (B,) int64, at most S.
+        token_lens: (B,) int64, at most U.
+        log_probs: (B, S, U) where the model aligns by likelihood: log p(token | frame), unnormalised over paths; else None.
+        durations: (B, U) int64, the hard alignment, where the model makes one.
+    """
+
+    weights: Tensor
+    step_lens: Tensor
+    token_lens: Tensor
+    log_probs: Tensor | None = None
+    durations: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Pieces of waveforms that a model made, for discriminators to compare with the same pieces of the recordings.
+
+    Args:
+        wav: (B, N * hop_length) samples.
+        starts: (B,) int64, the first frame of each piece.
+        num_frames: N; an utterance shorter than that is padded with silence.
+    """
+
+    wav: Tensor
+    starts: Tensor
+    num_frames: int
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a model said in training, for objectives to judge. A model fills in what it has, and names it in ``gives``.
+
+    Args:
+        compared: By name what was predicted, beside its target: ``mel``, ``mel_before`` (a first guess), ``stop``
+            (logits), ``log_duration``, ``pitch``, ``energy`` ...
+        nats: By name losses (B,) that only the model itself can compute: negative log-likelihoods and divergences.
+        alignment: Of frames with tokens.
+        segments: Of models that go on to the waveform.
+    """
+
+    compared: dict[str, Compared] = field(default_factory=dict)
+    nats: dict[str, Tensor] = field(default_factory=dict)
+    alignment: Alignment | None = None
+    segments: Segments | None = None
+
+
+@dataclass(frozen=True)
+class Controls:
+    """How to speak.
+
+    Args:
+        speakers: (B,) int64; None for the first.
+        speed: Times as fast as usual, above 0.
+        pitch_shift: Semitones.
+        energy_scale: Factor.
+        temperature: Deviation of the noise, for models that sample; 1 is that of training.
+        generator: Where random numbers come from; None for torch's own.
+    """
+
+    speakers: Tensor | None = None
+    speed: float = 1.0
+    pitch_shift: float = 0.0
+    energy_scale: float = 1.0
+    temperature: float = 0.667
+    generator: torch.Generator | None = None
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What a model says.
+
+    Args:
+        feats: (B, T, F), 0 at padding.
+        feat_lens: (B,) int64.
+        durations: (B, U) int64 frames of each token; for attention the frames in which it is looked at most.
+        alignment: Where the model attends; None where durations are all there is.
+        pitch: (B, T) Hz, 0 where unvoiced, as asked of the decoder; None for models without.
+        finished: (B,) bool, False where a model that ends by itself had to be stopped.
+        wav: (B, T * hop_length) samples, 0 at padding, of models that go on to the waveform, whose ``feats`` are then None.
+    """
+
+    feats: Tensor | None
+    feat_lens: Tensor
+    durations: Tensor
+    alignment: Tensor | None = None
+    pitch: Tensor | None = None
+    finished: Tensor | None = None
+    wav: Tensor | None = None
+
+
+class AcousticModel(nn.Module, Component, kind="acoustic"):
+    """Maps tokens to features. An utterance alone and in a padded batch gets the same.
+
+    Args:
+        config: The options.
+        facts: Of the data.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """Fields of :class:`Speech` beyond tokens, features and speakers that it learns from: durations, pitch, energy, wav."""
+    gives: ClassVar[frozenset[str]] = frozenset()
+    """What it fills in of :class:`Learned`: names of ``compared`` and ``nats``, ``alignment`` and ``segments``."""
+    controls: ClassVar[frozenset[str]] = frozenset({"speakers"})
+    """Fields of :class:`Controls` that it obeys."""
+
+    def __init__(self, config: ComponentConfig, facts: AcousticFacts) -> None:
+        super().__init__()
+        self.config, self.facts = config, facts
+
+    def forward(self, speech: Speech) -> Learned:
+        """Learn from recordings."""
+        raise NotImplementedError
+
+    def synthesize(self, tokens: Tensor, token_lens: Tensor, controls: Controls) -> Spoken:
+        """Speak tokens (B, U) with lengths (B,), at least 1."""
+        raise NotImplementedError
