@@ -1,0 +1,56 @@
+"""A voice's network: features, their normalisation, and the acoustic model that predicts them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor, nn
+
+from speechkit.features.base import Featurizer
+from speechkit.features.cmvn import Cmvn
+from speechkit.models.acoustic.base import AcousticModel, Controls, Learned, Speech, Spoken
+
+
+class TtsModel(nn.Module):
+    """Speaks tokens. The acoustic model learns normalised features; what comes out are the featurizer's own.
+
+    Args:
+        featurizer: Waveform to features.
+        cmvn: Normalisation of features that can be undone.
+        acoustic: Tokens to normalised features.
+    """
+
+    def __init__(self, featurizer: Featurizer, cmvn: Cmvn, acoustic: AcousticModel) -> None:
+        super().__init__()
+        self.featurizer, self.cmvn, self.acoustic = featurizer, cmvn, acoustic
+
+    @torch.no_grad()
+    def features(self, wav: Tensor, wav_lens: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, T, F) in float32, not normalised, and their lengths (B,)."""
+        with torch.autocast(wav.device.type, enabled=False):
+            return self.featurizer(wav.float(), wav_lens)
+
+    @torch.no_grad()
+    def energy(self, wav: Tensor, wav_lens: Tensor) -> Tensor:
+        """The norm (B, T) of the magnitude spectrum of each frame, 0 at padding, as FastSpeech 2 takes it (Ren et al., 2020,
+        arXiv:2006.04558, section 2.3)."""
+        window, framing = self.featurizer.window, self.featurizer.framing
+        energy = wav.new_zeros(len(wav), framing.num_frames(wav.shape[1]), dtype=torch.float32)
+        with torch.autocast(wav.device.type, enabled=False):
+            # One by one: all spectra of a batch at once are large.
+            for row, each, length in zip(energy, wav.float(), wav_lens.tolist(), strict=True):
+                frames = framing.extend(each[:length]).unfold(0, len(window), framing.hop_length) * window
+                row[: len(frames)] = torch.linalg.vector_norm(torch.fft.rfft(frames), dim=-1)
+        return energy
+
+    def forward(self, speech: Speech) -> Learned:
+        """Learn from recordings, whose features are not normalised yet."""
+        return self.acoustic(dataclasses.replace(speech, feats=self.cmvn(speech.feats, speech.feat_lens)))
+
+    def synthesize(self, tokens: Tensor, token_lens: Tensor, controls: Controls) -> Spoken:
+        """Speak tokens (B, U) with lengths (B,); the features are as the featurizer makes them, and 0 at padding."""
+        spoken = self.acoustic.synthesize(tokens, token_lens, controls)
+        if spoken.feats is None:
+            return spoken
+        return dataclasses.replace(spoken, feats=self.cmvn.inverse(spoken.feats, spoken.feat_lens))
