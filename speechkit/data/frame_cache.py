@@ -37,7 +37,7 @@ class FrameCache:
         if values is None:
             values = np.asarray(self.compute(wav), dtype=np.float32)
             if values.ndim != 1 or not np.isfinite(values).all():
-                raise ValueError(f"cut {cut.id}: expected finite values of its frames, got {values.shape} with others; look at it")
+                raise ValueError(f"cut {cut.id}: expected finite values (T,) of its frames, got others; look at its audio")
             with atomic_path(path) as partial:
                 np.save(partial, values)
         return values

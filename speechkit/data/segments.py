@@ -68,7 +68,8 @@ class SegmentMarker:
     def __call__(self, cut: Cut, epoch: int) -> Cut:
         """``cut`` with a mark for :class:`SegmentDataset`."""
         if not isinstance(cut, MonoCut):
-            raise ValueError(f"cut {cut.id}: expected a recording with one channel, got a {type(cut).__name__}; prepare it as one")
+            got = type(cut).__name__
+            raise ValueError(f"cut {cut.id}: expected a recording with one channel, got a {got}; prepare it as one")
         digest = hashlib.blake2b(f"{self.seed}/{epoch}/{_MARK}/{cut.id}".encode(), digest_size=8).digest()
         place = (int.from_bytes(digest, "big") >> 11) / 2**53  # exactly a float, below 1
         return fastcopy(cut, custom={**(cut.custom or {}), _MARK: place})
@@ -168,7 +169,8 @@ class SegmentDataset(Dataset):
         return np.pad(wav, (0, max(0, missing))), start - first
 
     def _read(self, cut: MonoCut, begin: int, end: int) -> np.ndarray:
-        rate = self.shape.sampling_rate
-        if self.cache is None and cut.recording is not None and cut.recording.sampling_rate == rate and not cut.recording.transforms:
+        rate, recording = self.shape.sampling_rate, cut.recording
+        as_it_is = recording is not None and recording.sampling_rate == rate and not recording.transforms
+        if self.cache is None and as_it_is:
             return load_audio(cut.truncate(offset=begin / rate, duration=(end - begin) / rate, preserve_id=True), rate)
         return load_audio(cut, rate, self.cache)[begin:end]

@@ -42,7 +42,9 @@ class SpeakerTable:
         name = speaker(cut)
         if name not in self._index:
             known = ", ".join(self.names[:8]) + (f" and {len(self) - 8} more" if len(self) > 8 else "")
-            raise ValueError(f"cut {cut.id}: expected a speaker of the training data ({known}), got {name!r}; leave such cuts out")
+            raise ValueError(
+                f"cut {cut.id}: expected a speaker of the training data ({known}), got {name!r}; leave such cuts out"
+            )
         return self._index[name]
 
     def save(self, path: Path) -> None:

@@ -31,7 +31,7 @@ def read_token_durations(path: Path) -> Mapping[str, np.ndarray]:
                 cut_id, frames = _parse(line, f"{path}:{number}")
                 found[cut_id] = frames
     except FileNotFoundError:
-        raise ValueError(f"{path}: expected the durations of tokens, found no such file; make them with an aligner") from None
+        raise ValueError(f"{path}: expected the durations of tokens, found no such file; align first") from None
     return found
 
 
@@ -43,4 +43,5 @@ def _parse(line: str, where: str) -> tuple[str, np.ndarray]:
             return row["id"], frames.astype(np.int32)
     except (ValueError, KeyError, TypeError):
         pass
-    raise ValueError(f'{where}: expected a line like {{"id": "a", "durations": [3, 0, 7]}}, got {line.strip()[:60]!r}; make it again')
+    example = '{"id": "a", "durations": [3, 0, 7]}'
+    raise ValueError(f"{where}: expected a line like {example}, got {line.strip()[:60]!r}; align again")

@@ -95,7 +95,7 @@ class TtsDataset(Dataset):
         except ValueError as error:
             raise ValueError(f"cut {cut.id}: {error}") from error
         if not tokens:
-            raise ValueError(f"cut {cut.id}: expected a transcript to speak, got {text!r}, which has no tokens; leave it out")
+            raise ValueError(f"cut {cut.id}: expected a transcript to speak, got {text!r} without tokens; leave it out")
         return torch.tensor(tokens, dtype=torch.int64)
 
     def _load_pitch(self, cuts: Sequence[Cut], wavs: Sequence[np.ndarray]) -> Tensor | None:

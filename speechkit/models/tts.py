@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from speechkit.features.base import Featurizer
 from speechkit.features.cmvn import Cmvn
+from speechkit.features.prosody import frame_energy
 from speechkit.models.acoustic.base import AcousticModel, Controls, Learned, Speech, Spoken
 
 
@@ -33,16 +34,9 @@ class TtsModel(nn.Module):
 
     @torch.no_grad()
     def energy(self, wav: Tensor, wav_lens: Tensor) -> Tensor:
-        """The norm (B, T) of the magnitude spectrum of each frame, 0 at padding, as FastSpeech 2 takes it (Ren et al., 2020,
-        arXiv:2006.04558, section 2.3)."""
-        window, framing = self.featurizer.window, self.featurizer.framing
-        energy = wav.new_zeros(len(wav), framing.num_frames(wav.shape[1]), dtype=torch.float32)
+        """The energy (B, T) of each frame, 0 at padding; see :func:`~speechkit.features.prosody.frame_energy`."""
         with torch.autocast(wav.device.type, enabled=False):
-            # One by one: all spectra of a batch at once are large.
-            for row, each, length in zip(energy, wav.float(), wav_lens.tolist(), strict=True):
-                frames = framing.extend(each[:length]).unfold(0, len(window), framing.hop_length) * window
-                row[: len(frames)] = torch.linalg.vector_norm(torch.fft.rfft(frames), dim=-1)
-        return energy
+            return frame_energy(self.featurizer, wav.float(), wav_lens)[0]
 
     def forward(self, speech: Speech) -> Learned:
         """Learn from recordings, whose features are not normalised yet."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from lhotse import CutSet
-from lhotse.cut import Cut
 from torch import Tensor, nn
 
 from speechkit.config import Choice
 from speechkit.data import corpora  # noqa: F401 - registers the corpora
 from speechkit.data.corpora.base import Corpus
+from speechkit.data.frame_cache import FrameCache
 from speechkit.data.loader import BatchLoader
 from speechkit.data.sampler import BucketSampler
 from speechkit.data.speakers import SpeakerTable
@@ -26,13 +28,21 @@ from speechkit.data.tts_dataset import FrameData, TtsDataset
 from speechkit.features.base import Featurizer
 from speechkit.features.cmvn import Cmvn, GlobalCmvn
 from speechkit.features.mel import HifiganMel
+from speechkit.features.pitch import AutocorrelationPitch, PitchExtractor
 from speechkit.models import acoustic  # noqa: F401 - registers the acoustic models
 from speechkit.models.acoustic.base import AcousticFacts, AcousticModel, Learned, Segments, Speech
 from speechkit.models.tts import TtsModel
 from speechkit.nn.segments import take_segments
 from speechkit.objectives.speech import SpeechObjective
 from speechkit.tasks.asr import CMVN_CUTS, get_tokenizer
-from speechkit.tasks.manifests import DataConfig, evaluation_sampler, manifest_facts, open_splits, training_sample
+from speechkit.tasks.manifests import (
+    DataConfig,
+    evaluation_sampler,
+    manifest_dir,
+    manifest_facts,
+    open_splits,
+    training_sample,
+)
 from speechkit.tasks.waves import RESERVED, WaveTask, check_data, check_discriminator, weighted_sum
 from speechkit.text.normalizer import NoNormalizer, Normalizer
 from speechkit.text.symbols import CharTokenizer
@@ -44,7 +54,6 @@ from speechkit.utils.files import sha256
 from speechkit.utils.utterances import named
 
 SPEAKERS = "speakers.json"
-ReadPitch = Callable[[Cut, np.ndarray], np.ndarray]
 
 
 class TtsTask(WaveTask, name="tts"):
@@ -71,9 +80,11 @@ class TtsTask(WaveTask, name="tts"):
         tokenizer: Choice[Tokenizer] = CharTokenizer.Config()
         """Text to tokens; fitted on the training transcripts."""
         token_durations: str | None = None
-        """File of the frames of each token, for models that do not align by themselves: lines of JSON with id and durations."""
+        """File of the frames of each token, for models that do not align by themselves: lines with id and durations."""
         featurizer: Choice[Featurizer] = HifiganMel.Config()
         """Waveform to features; a vocoder needs the same."""
+        pitch: Choice[PitchExtractor] = AutocorrelationPitch.Config()
+        """What measures pitch, for models that learn from it."""
         cmvn: Choice[Cmvn] = GlobalCmvn.Config()
         """Normalisation of the features that are learned; global or none, since synthesis undoes it."""
         model: Choice[AcousticModel]
@@ -91,8 +102,8 @@ class TtsTask(WaveTask, name="tts"):
                 raise ValueError(f"cmvn: expected global or none, which synthesis can undo, got {self.cmvn.name}")
             if "durations" in model.needs and self.token_durations is None:
                 raise ValueError(
-                    f"token_durations: expected a file, for model {self.model.name} learns from durations, got null; make one with "
-                    "an aligner"
+                    f"token_durations: expected a file, for model {self.model.name} learns from durations, got null; make one "
+                    "with an aligner"
                 )
 
     def __init__(self, config: Config, tokenizer: Tokenizer, speakers: SpeakerTable, device: torch.device) -> None:
@@ -109,7 +120,7 @@ class TtsTask(WaveTask, name="tts"):
     @property
     def metrics(self) -> tuple[str, ...]:
         """What :meth:`validate` measures."""
-        return ("loss", *self.objectives, *self.wave_losses)
+        return ("loss", *self.objectives, *self.wave_weights)
 
     @property
     def weights(self) -> dict[str, float]:
@@ -171,20 +182,10 @@ class TtsTask(WaveTask, name="tts"):
         return TtsDataset(self.tokenize, rate, self.speakers, frame_data, self.config.trim, cache_audio=cached)
 
     def _frame_data(self) -> FrameData:
-        path, pitch = self.config.token_durations, None
-        if "pitch" in self.model.acoustic.needs:
-            pitch = self.pitch_reader(self.config)
+        path = self.config.token_durations
         durations = None if path is None else read_token_durations(Path(path))
+        pitch = pitch_cache(self.config) if "pitch" in self.model.acoustic.needs else None
         return FrameData(self.model.featurizer.framing.num_frames, pitch, durations)
-
-    @classmethod
-    def pitch_reader(cls, config: Config) -> ReadPitch:
-        """What gives the pitch of a cut.
-
-        Raises:
-            ValueError: There is nothing that extracts it.
-        """
-        raise ValueError(f"model.name: {config.model.name} learns from pitch, which nothing here extracts; take another model")
 
     def _features(self, batch: TtsBatch) -> Iterator[Tensor]:
         feats, lens = self.model.features(batch.wavs, batch.wav_lens)
@@ -225,8 +226,8 @@ class TtsTask(WaveTask, name="tts"):
             if objective.judges != "alignment" and name not in there:
                 names = ", ".join(sorted(there)) or "nothing"
                 raise ValueError(
-                    f"objectives.{name}.name: {objective.config.name} judges what is in `{objective.judges}`, where the model "
-                    f"gives {names}, expected {name} there; take another loss for it"
+                    f"objectives.{name}.name: {objective.config.name} judges what is in `{objective.judges}`, where the "
+                    f"model gives {names}, expected {name} there; take another loss for it"
                 )
         return {name: objective(learned) for name, objective in self.objectives.items()}
 
@@ -270,6 +271,28 @@ def build_model(config: TtsTask.Config, vocabulary: Vocabulary, num_speakers: in
     return TtsModel(featurizer, config.cmvn.build(feat_dim=feat_dim), config.model.build(facts=facts))
 
 
+def pitch_cache(config: TtsTask.Config) -> FrameCache:
+    """The pitch of cuts, kept in a folder that is named after everything that it depends on beside the samples."""
+    options = [config.pitch.model_dump(mode="json"), config.featurizer.model_dump(mode="json")]
+    key = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:8]
+    return FrameCache(PitchOfSamples(config), manifest_dir(config) / f"pitch-{config.pitch.name}-{key}")
+
+
+class PitchOfSamples:
+    """Samples (L,) to the pitch (T,) of their frames, on the CPU: what reading processes can take along.
+
+    Args:
+        config: The experiment.
+    """
+
+    def __init__(self, config: TtsTask.Config) -> None:
+        self.extractor = config.pitch.build(featurizer=config.featurizer.build())
+
+    def __call__(self, wav: np.ndarray) -> np.ndarray:
+        pitch, _ = self.extractor(torch.from_numpy(wav).unsqueeze(0), torch.tensor([len(wav)]))
+        return pitch[0].numpy()
+
+
 def check_objectives(config: TtsTask.Config, model: type[AcousticModel]) -> None:
     """Refuse objectives that judge what the model does not give, or whose names mean something else in the log.
 
@@ -277,15 +300,17 @@ def check_objectives(config: TtsTask.Config, model: type[AcousticModel]) -> None
         ValueError: Naming the key.
     """
     for name, objective in config.objectives.items():
-        if name in RESERVED or ("segments" in model.gives and name in config.wave_losses):
-            raise ValueError(f"objectives.{name}: expected a name that no other loss has, got {name!r}; call one of them otherwise")
+        if name in RESERVED:
+            raise ValueError(f"objectives.{name}: expected a name that nothing else in the log has; take another")
         try:
             objective.component.check(name, model)
         except ValueError as error:
             raise ValueError(f"objectives.{name}: {error}") from None
     counted = [each for each in config.objectives.values() if each.weight and not each.from_step]
     if not counted:
-        raise ValueError("objectives: expected at least one with a weight above 0 from step 0, got none; there is nothing to learn")
+        raise ValueError(
+            "objectives: expected at least one with a weight above 0 from step 0, got none; there is nothing to learn"
+        )
 
 
 def _at_least(wav: Tensor, length: int) -> Tensor:

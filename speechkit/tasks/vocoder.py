@@ -207,6 +207,6 @@ def check_frames(featurizer: Featurizer) -> None:
     middle, hop_length = framing.window_length // 2 - framing.left, framing.hop_length
     if framing.edges == "cut" or abs(middle - hop_length / 2) > 1:
         raise ValueError(
-            f"featurizer.name: expected frames around the middles of {hop_length} samples each, up to both ends, got {name}; use "
-            "hifigan"
+            f"featurizer.name: expected frames around the middles of {hop_length} samples, up to both ends, got {name}; "
+            "use hifigan"
         )

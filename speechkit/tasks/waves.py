@@ -20,7 +20,7 @@ from speechkit.tasks.base import Task
 from speechkit.train.task import Losses
 
 RESERVED = ("loss", "discriminator", "discriminator_real", "discriminator_fake", "adversarial", "feature_matching")
-"""Names in the log that are not free for losses."""
+"""Names in the log that are not free for objectives; those of ``wave_losses`` begin with ``wave.`` there."""
 
 
 class WaveTask(Task):
@@ -51,7 +51,7 @@ class WaveTask(Task):
         self.adversarial = config.adversarial.build()
         losses = {name: each.build(featurizer=featurizer) for name, each in config.wave_losses.items()} if wanted else {}
         self.wave_losses = nn.ModuleDict(losses).to(self.device)
-        self.wave_weights = {name: config.wave_losses[name].weight for name in losses}
+        self.wave_weights = {f"wave.{name}": config.wave_losses[name].weight for name in losses}
         self.discriminator = config.discriminator.build().to(self.device) if wanted else None
         if self.discriminator is not None:
             self.networks["discriminator"] = self.discriminator
@@ -82,7 +82,7 @@ class WaveTask(Task):
 
     def wave_differences(self, real: Tensor, fake: Tensor) -> Losses:
         """The losses (B,) of waveforms that need no discriminator."""
-        return {name: loss(fake, real) for name, loss in self.wave_losses.items()}
+        return {f"wave.{name}": loss(fake, real) for name, loss in self.wave_losses.items()}
 
     @contextlib.contextmanager
     def fixed_draws(self) -> Iterator[None]:

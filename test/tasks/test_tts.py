@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import signal
 
+import numpy as np
 import pytest
 import torch
 import tts_toy
 from torch import nn
+from tts_toy import state, stop_after
 
 from speechkit.config import ConfigError
 from speechkit.data.cuts import open_cuts, write_cuts
@@ -19,36 +19,20 @@ from speechkit.tasks.base import load_config
 from speechkit.tasks.evaluate import average
 from speechkit.tasks.training import train
 from speechkit.tasks.tts import SpeakerTable, TtsTask
-from speechkit.train import checkpoint
 from speechkit.train.stepper import Stepper
-from speechkit.train.trainer import Trainer
 from speechkit.utils.model_dir import read_json
 
 
 def make(conf, overrides=()):
     config = load_config(conf, overrides)
-    task = TtsTask(config, get_tokenizer(config), SpeakerTable.fit(open_cuts(conf.parent / "data/train.jsonl.gz")), torch.device("cpu"))
+    speakers = SpeakerTable.fit(open_cuts(conf.parent / "data/train.jsonl.gz"))
+    task = TtsTask(config, get_tokenizer(config), speakers, torch.device("cpu"))
     task.begin()
     return task
 
 
 def rows(exp_dir, event):
     return [row for row in map(json.loads, (exp_dir / "train.jsonl").read_text().splitlines()) if row["event"] == event]
-
-
-def state(exp_dir):
-    return checkpoint.load(checkpoint.steps(exp_dir / "checkpoints", ".pt")[-1][1])
-
-
-def stop_after(monkeypatch, steps):
-    step = Trainer._train_step
-
-    def stopping(self, group, waited):
-        step(self, group, waited)
-        if self.step == steps:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr(Trainer, "_train_step", stopping)
 
 
 def test_training_makes_a_model_directory_and_the_loss_falls(tmp_path):
@@ -65,15 +49,16 @@ def test_training_makes_a_model_directory_and_the_loss_falls(tmp_path):
 
 @pytest.mark.parametrize("wave", [(), (*tts_toy.WAVE, "model.random_starts=true")])
 def test_a_run_resumed_in_the_middle_of_an_epoch_equals_the_straight_one_bit_for_bit(tmp_path, monkeypatch, wave):
-    config = load_config(tts_toy.write_corpus(tmp_path), [*wave, "train.validate_every=1", "data.trim={}"][:-1])
+    fast = ["trim={margin: 0.02}", "train.max_epochs=2", "train.validate_every=1"]
+    config = load_config(tts_toy.write_corpus(tmp_path), [*wave, *fast])
     assert train(config, tmp_path / "straight")
-    stop_after(monkeypatch, 4)
+    stop_after(monkeypatch, 6)
     assert not train(config, tmp_path / "stopped")
     monkeypatch.undo()
     assert state(tmp_path / "stopped")["position"] > 0
     assert train(config, tmp_path / "stopped")
     straight, stopped = (state(tmp_path / name) for name in ("straight", "stopped"))
-    assert straight["step"] == stopped["step"] > 4
+    assert straight["step"] == stopped["step"] > 6
     assert straight["networks"].keys() == ({"model", "discriminator"} if wave else {"model"})
     for network, weights in straight["networks"].items():
         for name, tensor in weights.items():
@@ -86,8 +71,8 @@ def test_a_model_that_makes_waveforms_and_its_discriminator_take_turns(tmp_path)
     batch = next(task.batches().epoch(0, 0))
     turns = dict(task.losses(batch))
     assert list(turns) == ["discriminator", "model"]
-    assert turns["model"].keys() == {"mel", "spectrum", "adversarial", "feature_matching"}
-    assert task.weights == {"mel": 1.0, "spectrum": 45.0, "discriminator": 1.0, "adversarial": 1.0, "feature_matching": 2.0}
+    assert turns["model"].keys() == {"mel", "wave.mel", "adversarial", "feature_matching"}
+    assert task.weights == {"mel": 1.0, "wave.mel": 45.0, "discriminator": 1.0, "adversarial": 1.0, "feature_matching": 2.0}
     assert all(values.shape == (len(batch),) for losses in turns.values() for values in losses.values())
 
 
@@ -114,8 +99,9 @@ def test_micro_batches_give_the_step_of_one_batch_for_both_networks(tmp_path):
         report = Stepper(task, optimizers, 0.0, "float32", torch.device("cpu")).step([dataset[group] for group in groups])
         ends.append({f"{n}.{k}": v.clone() for n, net in task.networks.items() for k, v in net.state_dict().items()})
         assert not report.skipped
-    moved = [key for key, value in ends[0].items() if not torch.equal(value, start[key.split(".", 1)[0]][key.split(".", 1)[1]])]
-    assert {key.split(".")[0] for key in moved} == {"model", "discriminator"}
+    before = {f"{name}.{key}": value for name, each in start.items() for key, value in each.items()}
+    moved = {key.split(".")[0] for key, value in ends[0].items() if not torch.equal(value, before[key])}
+    assert moved == {"model", "discriminator"}
     for key, value in ends[0].items():
         torch.testing.assert_close(value, ends[1][key], rtol=1e-4, atol=1e-6, msg=key)
 
@@ -124,7 +110,7 @@ def test_the_discriminator_waits_for_its_step(tmp_path):
     task = make(tts_toy.write_corpus(tmp_path), [*tts_toy.WAVE, "adversarial_from_step=3"])
     batch = next(task.batches().epoch(0, 0))
     task.at_step(2)
-    assert list(dict(task.losses(batch))) == ["model"] and task.weights == {"mel": 1.0, "spectrum": 45.0}
+    assert list(dict(task.losses(batch))) == ["model"] and task.weights == {"mel": 1.0, "wave.mel": 45.0}
     task.at_step(3)
     assert list(dict(task.losses(batch))) == ["discriminator", "model"] and "adversarial" in task.weights
 
@@ -147,8 +133,8 @@ def test_validation_disturbs_no_random_numbers_and_repeats(tmp_path):
         found = task.validate()
         assert torch.equal(before, torch.get_rng_state())
         torch.rand(3)
-        assert task.validate() == found and found.keys() == {"loss", "mel", "spectrum"} == set(task.metrics)
-    assert found["loss"] == pytest.approx(found["mel"] + 45 * found["spectrum"])
+        assert task.validate() == found and found.keys() == {"loss", "mel", "wave.mel"} == set(task.metrics)
+    assert found["loss"] == pytest.approx(found["mel"] + 45 * found["wave.mel"])
 
 
 def test_what_is_learned_is_normalised_and_what_is_spoken_is_not(tmp_path):
@@ -163,17 +149,21 @@ def test_what_is_learned_is_normalised_and_what_is_spoken_is_not(tmp_path):
     torch.testing.assert_close(said.feats[0, 3], expected)
 
 
-def test_pitch_and_durations_reach_a_model_that_needs_them(tmp_path, monkeypatch):
+def test_pitch_and_durations_reach_a_model_that_needs_them(tmp_path):
     conf, path = tts_toy.write_corpus(tmp_path), tmp_path / "durations.jsonl"
     needy = ["model=toy_needy", f"token_durations={path}", "objectives.pitch=mse"]
-    frames = {cut.id: round(cut.duration * 8000) // 48 for s in ("train", "dev") for cut in open_cuts(tmp_path / f"data/{s}.jsonl.gz")}
-    words = {cut.id: len(cut.supervisions[0].text.split()) for s in ("train", "dev") for cut in open_cuts(tmp_path / f"data/{s}.jsonl.gz")}
+    cuts = [cut for split in ("train", "dev") for cut in open_cuts(tmp_path / f"data/{split}.jsonl.gz")]
+    frames = {cut.id: round(cut.duration * 8000) // 48 for cut in cuts}
+    words = {cut.id: len(cut.supervisions[0].text.split()) for cut in cuts}
     write_token_durations([(i, [frames[i] - words[i] + 1] + [1] * (words[i] - 1)) for i in frames], path)
-    reader = classmethod(lambda cls, config: lambda cut, wav: torch.full((len(wav) // 48,), 100.0).numpy())
-    monkeypatch.setattr(TtsTask, "pitch_reader", reader)
+    needy += ["train.max_epochs=1", "pitch={min_f0: 300, max_f0: 2000}"]
     assert train(load_config(conf, needy), tmp_path / "exp")
     facts = read_json(tmp_path / "exp" / "training_data.json")
     assert facts["fingerprints"].keys() == {"train", "token_durations"}
+    stored = [np.load(each) for each in tmp_path.glob("data/pitch-autocorrelation-*/*/*.npy")]
+    assert len(stored) == 17  # 12 to train on, 5 to validate on
+    heard = np.concatenate(stored)
+    assert np.mean((abs(heard - 400) < 5) | (abs(heard - 1600) < 5) | (heard == 0)) > 0.9 and heard.any()
 
 
 @pytest.mark.parametrize(
@@ -183,13 +173,13 @@ def test_pitch_and_durations_reach_a_model_that_needs_them(tmp_path, monkeypatch
         (["objectives.mel.weight=0"], "objectives: expected at least one with a weight above 0 from step 0"),
         (["objectives.mel.from_step=5"], "objectives: expected at least one with a weight above 0 from step 0"),
         (["model=toy_wave"], "discriminator: expected one, for model toy_wave makes waveforms"),
-        (["discriminator=combined"], "discriminator: expected null, for model toy_voice is not trained against one, got combined"),
+        (["discriminator=combined"], "discriminator: expected null, for model toy_voice is not trained against one"),
         (["cmvn=utterance"], "cmvn: expected global or none, which synthesis can undo, got utterance"),
         (["model=toy_needy"], "token_durations: expected a file, for model toy_needy learns from durations"),
         (["data.augment.speed={}"], "data.augment: expected nothing, got speed"),
         (["data.features=precomputed"], "data.features: expected on_the_fly"),
-        ([*tts_toy.WAVE, "wave_losses={mel: mel}"], "objectives.mel: expected a name that no other loss has"),
-        ([*tts_toy.WAVE, "wave_losses={spectrum: null}", "adversarial_from_step=5"], "adversarial_from_step: expected 0 without"),
+        (["objectives.loss=guided_attention"], "objectives.loss: expected a name that nothing else in the log has"),
+        ([*tts_toy.WAVE, "wave_losses={mel: null}", "adversarial_from_step=5"], "adversarial_from_step: expected 0"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_by_its_key(tmp_path, changes, message):
@@ -199,7 +189,9 @@ def test_what_cannot_be_trained_is_refused_by_its_key(tmp_path, changes, message
 
 def test_a_loss_of_another_sort_than_what_it_judges_is_refused(tmp_path):
     task = make(tts_toy.write_corpus(tmp_path), ["objectives.length=l1"])
-    with pytest.raises(ValueError, match=r"objectives\.length\.name: l1 judges what is in `compared`, where the model gives mel"):
+    with pytest.raises(
+        ValueError, match=r"objectives\.length\.name: l1 judges what is in `compared`, where the model gives mel"
+    ):
         next(task.losses(next(task.batches().epoch(0, 0))))
 
 
