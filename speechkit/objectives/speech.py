@@ -41,8 +41,8 @@ class SpeechObjective(nn.Module, Component, kind="speech_objective"):
         self.config, self.of = config, of
 
     @classmethod
-    def check(cls, of: str, model: type[AcousticModel]) -> None:
-        """Refuse a model that does not give what would be judged.
+    def check(cls, of: str, model: AcousticModel | type[AcousticModel]) -> None:
+        """Refuse a model that does not give what would be judged: an instance, whose options count, or its class.
 
         Raises:
             ValueError: Naming what the model gives.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -139,6 +140,7 @@ class Controls:
         energy_scale: Factor.
         temperature: Deviation of the noise, for models that sample; 1 is that of training.
         generator: Where random numbers come from; None for torch's own.
+        style: (B, K), or (B, H, K) for H heads, weights of style tokens that add up to 1; None for all alike.
     """
 
     speakers: Tensor | None = None
@@ -147,6 +149,7 @@ class Controls:
     energy_scale: float = 1.0
     temperature: float = 0.667
     generator: torch.Generator | None = None
+    style: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,9 @@ class Spoken:
 class AcousticModel(nn.Module, Component, kind="acoustic"):
     """Maps tokens to features. An utterance alone and in a padded batch gets the same.
 
+    Where the options of a model decide what it needs, gives and obeys, its class names all that it may, and the instance
+    what it does.
+
     Args:
         config: The options.
         facts: Of the data.
@@ -190,6 +196,12 @@ class AcousticModel(nn.Module, Component, kind="acoustic"):
     def __init__(self, config: ComponentConfig, facts: AcousticFacts) -> None:
         super().__init__()
         self.config, self.facts = config, facts
+
+    def fit(self, speeches: Iterable[Speech]) -> None:
+        """Look once at the recordings to train on, before the first step: for statistics that are kept with the weights.
+
+        Most models want none.
+        """
 
     def forward(self, speech: Speech) -> Learned:
         """Learn from recordings."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from speechkit.config import Component, ComponentConfig
+from speechkit.features.base import Featurizer
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,18 @@ class VocoderInput:
         feat_dim: F.
         hop_length: Samples that it makes of each frame.
         sampling_rate: Of the waveform, in Hz.
+        featurizer: What makes them of a waveform; None where nothing but their size is known.
     """
 
     feat_dim: int
     hop_length: int
     sampling_rate: int
+    featurizer: Featurizer.Config | None = None
+
+    @classmethod
+    def of(cls, featurizer: Featurizer) -> VocoderInput:
+        """What ``featurizer`` makes."""
+        return cls(featurizer.feat_dim, featurizer.hop_length, featurizer.sampling_rate, featurizer.config)
 
 
 class Vocoder(nn.Module, Component, kind="vocoder"):

@@ -1,0 +1,120 @@
+"""What acoustic models have in common that find each next frame's token by attention."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from speechkit.config import ComponentConfig
+from speechkit.models.acoustic.base import (
+    AcousticFacts,
+    AcousticModel,
+    Alignment,
+    Compared,
+    Controls,
+    Learned,
+    Speech,
+    Spoken,
+)
+from speechkit.models.acoustic.speaking import Decoded, compare_stop, frames_heard, speak
+from speechkit.nn.attention_durations import attention_durations
+from speechkit.utils.lens import padding_mask
+
+
+class AttentionModel(AcousticModel):
+    """Encoder, a decoder that hears its past and looks at the encodings, and a post-net over what it said.
+
+    A subclass makes ``self.encoder`` from tokens (B, U) and lengths to encodings (B, U, ``out_dim``), ``self.decoder``, see
+    :meth:`decode`, and ``self.postnet`` from frames (B, T, F) and lengths to better ones; then it calls :meth:`add_speakers`.
+    """
+
+    class Config(ComponentConfig):
+        """Options of all acoustic models with attention."""
+
+        reduction_factor: int = Field(1, ge=1)
+        """r: frames that the decoder says in one step. More is faster, and easier to align."""
+        stop_threshold: float = Field(0.5, gt=0, lt=1)
+        """Probability of being the last frame above which a frame is the last."""
+        max_token_seconds: float = Field(0.5, gt=0)
+        """Synthesis is stopped when it takes longer than so many seconds for each token, and for two more."""
+        window: tuple[int, int] | None = None
+        """Tokens back and ahead of the one last looked at that synthesis may look at, [1, 3] for instance; null for all. It
+        can then neither skip nor repeat much, nor lose its place in a long text."""
+
+    gives = frozenset({"mel", "mel_before", "stop", "alignment"})
+    controls = frozenset({"speakers", "generator"})
+
+    encoder: nn.Module
+    decoder: nn.Module
+    postnet: nn.Module
+
+    def add_speakers(self, facts: AcousticFacts) -> None:
+        """Where there is more than one speaker, add an embedding of each to the encodings."""
+        self.speakers = nn.Embedding(facts.num_speakers, self.encoder.out_dim) if facts.num_speakers > 1 else None
+        if self.speakers is not None:
+            nn.init.normal_(self.speakers.weight, std=0.3)
+
+    def encode(self, tokens: Tensor, token_lens: Tensor, speakers: Tensor | None) -> Tensor:
+        """Encodings (B, U, M) of ``tokens`` (B, U), spoken by ``speakers`` (B,)."""
+        memory = self.encoder(tokens.masked_fill(padding_mask(token_lens, tokens.shape[1]), 0), token_lens)
+        if self.speakers is None:
+            return memory
+        speakers = torch.zeros_like(token_lens) if speakers is None else speakers
+        return memory + self.speakers(speakers).unsqueeze(1)
+
+    def start(self, memory: Tensor, memory_lens: Tensor) -> Any:
+        """The decoder's state before the first step."""
+        return self.decoder.start(memory, memory_lens)
+
+    def decode(
+        self, frames: Tensor, state: Any, window: tuple[int, int] | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Decoded, Any]:
+        """Some steps more, of which each hears one frame.
+
+        One step after another gives the same as all at once (with one generator: the same draws from it, too).
+
+        Args:
+            frames: (B, S, F), what came before each step: the last frame of the step before, and zeros before the first.
+            state: The one before; it is not changed.
+            window: As in the config.
+            generator: Of the dropout that stays on.
+
+        Returns:
+            What it says, and the new state.
+        """
+        return self.decoder(frames, state, window, generator)
+
+    def forward(self, speech: Speech) -> Learned:
+        """Learn from recordings, each step told what came before it."""
+        heard, step_lens = frames_heard(speech.feats, speech.feat_lens, self.config.reduction_factor)
+        memory = self.encode(speech.tokens, speech.token_lens, speech.speakers)
+        decoded, _ = self.decode(heard, self.start(memory, speech.token_lens))
+        before = decoded.feats[:, : speech.feats.shape[1]]
+        after = self.postnet(before, speech.feat_lens)
+        compared = {
+            "mel": Compared(after, speech.feats, speech.feat_lens),
+            "mel_before": Compared(before, speech.feats, speech.feat_lens),
+            "stop": compare_stop(decoded.stop, speech.feat_lens, self.config.reduction_factor),
+        }
+        return Learned(compared, alignment=Alignment(decoded.weights, step_lens, speech.token_lens))
+
+    @torch.no_grad()
+    def synthesize(self, tokens: Tensor, token_lens: Tensor, controls: Controls) -> Spoken:
+        """Speak until it says that it has ended, or until it takes too long."""
+        memory = self.encode(tokens, token_lens, controls.speakers)
+        state = self.start(memory, token_lens)
+
+        def step(frame: Tensor) -> Decoded:
+            nonlocal state
+            decoded, state = self.decode(frame.to(memory.dtype), state, self.config.window, controls.generator)
+            return decoded
+
+        longest = math.ceil(self.config.max_token_seconds / self.facts.frame_shift)
+        said = speak(step, (token_lens + 2) * longest, self.facts.feat_dim, self.config.stop_threshold)
+        durations, _ = attention_durations(said.weights.unsqueeze(1), said.feat_lens, token_lens)
+        feats = self.postnet(said.feats, said.feat_lens)
+        return Spoken(feats, said.feat_lens, durations, said.weights, finished=said.finished)

@@ -1,0 +1,223 @@
+"""What feed-forward acoustic models share: tokens are encoded, last as long as predicted, and become frames all at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal
+
+import torch
+from pydantic import AfterValidator, Field
+from torch import Tensor, nn
+
+from speechkit.config import Choice, ComponentConfig, Config
+from speechkit.graphs.monotonic_alignment import monotonic_durations
+from speechkit.models.acoustic.base import (
+    AcousticFacts,
+    AcousticModel,
+    Alignment,
+    Compared,
+    Controls,
+    Learned,
+    Speech,
+    Spoken,
+)
+from speechkit.models.encoder.base import Encoder
+from speechkit.models.encoder.fft import FeedForwardTransformer
+from speechkit.nn.length_regulator import regulate_length
+from speechkit.nn.style_tokens import StyleTokens
+from speechkit.nn.text_aligner import TextAligner
+from speechkit.nn.variance_predictor import VariancePredictor, durations_from_logs, log_durations
+from speechkit.utils.lens import padding_mask
+
+
+def keep_positions(config: Encoder.Config) -> Encoder.Config:
+    """The config of an encoder that gives a vector for each one that it takes.
+
+    Where nothing is said of subsampling there is none.
+
+    Raises:
+        ValueError: It says that there is subsampling.
+    """
+    if not {"subsampling", "subsampling_factor"} & config.model_fields_set:
+        return config.model_copy(update={"subsampling": "stack", "subsampling_factor": 1})
+    if config.subsampling_factor != 1:
+        raise ValueError(
+            f"subsampling_factor: expected 1, a vector for each token or frame, got {config.subsampling_factor}; leave it "
+            "and subsampling out"
+        )
+    return config
+
+
+SequenceEncoder = Annotated[Choice[Encoder], AfterValidator(keep_positions)]
+"""The config of an encoder that keeps every position."""
+
+
+class PredictorConfig(Config):
+    """Options of a predictor of one number per position: layers of convolution, ReLU, layer norm and dropout."""
+
+    dim: int = Field(256, ge=1)
+    """Channels of the convolutions."""
+    num_layers: int = Field(2, ge=1)
+    """Convolutions."""
+    kernel_size: int = Field(3, ge=1)
+    """Their taps, in positions."""
+    dropout: float = Field(0.5, ge=0, lt=1)
+    """Dropout probability."""
+    stop_gradient: bool = False
+    """Whether the encoder learns nothing from this predictor's errors."""
+
+    def make(self, in_dim: int) -> VariancePredictor:
+        """The predictor for encodings of width ``in_dim``."""
+        return VariancePredictor(in_dim, self.dim, self.num_layers, self.kernel_size, self.dropout)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What the decoder makes, before it is a spectrogram or a waveform.
+
+    Args:
+        hidden: (B, T, D).
+        lens: (B,) int64.
+        compared: As in :class:`Learned`.
+        alignment: As in :class:`Learned`.
+        durations: (B, U) int64 frames of each token.
+        pitch: (B, T) Hz, in synthesis by models that know it.
+    """
+
+    hidden: Tensor
+    lens: Tensor
+    durations: Tensor
+    compared: dict[str, Compared] = field(default_factory=dict)
+    alignment: Alignment | None = None
+    pitch: Tensor | None = None
+
+    def learned(self, **more: Compared) -> Learned:
+        """What objectives judge, with ``more`` to compare."""
+        return Learned(compared={**self.compared, **more}, alignment=self.alignment)
+
+    def spoken(self, feats: Tensor | None = None, wav: Tensor | None = None) -> Spoken:
+        """What was said."""
+        return Spoken(feats=feats, feat_lens=self.lens, durations=self.durations, pitch=self.pitch, wav=wav)
+
+
+class FeedForwardModel(AcousticModel):
+    """Encoder over tokens, durations, length regulator, decoder over frames.
+
+    A subclass makes of :class:`Frames` what it is to say, and may override :meth:`upsample` and :meth:`upsample_spoken` to
+    give the frames more than the tokens have.
+    """
+
+    class Config(ComponentConfig):
+        """What feed-forward acoustic models share."""
+
+        embed_dim: int = Field(256, ge=1)
+        """Width of the token embeddings."""
+        style_tokens: int = Field(0, ge=0)
+        """Styles that training finds in how recordings sound (Wang et al., 2018), to be mixed in synthesis; 0 for none."""
+        encoder: SequenceEncoder = keep_positions(FeedForwardTransformer.Config())
+        """Over the tokens: fft, conformer, transformer, lstm ... Its subsampling need not be named."""
+        decoder: SequenceEncoder = keep_positions(FeedForwardTransformer.Config())
+        """Over the frames, of the same kinds."""
+        duration: PredictorConfig = PredictorConfig()
+        """Predicts the logarithm of one more than the frames of each token."""
+        durations: Literal["given", "aligner"] = "given"
+        """Where training has durations from: given with the data, or from an aligner that is learned at the same time
+        (Badlani et al., 2021), which wants the objectives forward_sum and, once it is sharp, binarization."""
+
+    needs = frozenset({"durations"})
+    gives = frozenset({"log_duration", "alignment"})
+    controls = frozenset({"speakers", "speed", "style"})
+
+    def __init__(self, config: Config, facts: AcousticFacts) -> None:
+        super().__init__(config, facts)
+        aligned = config.durations == "aligner"
+        self.needs = type(self).needs - ({"durations"} if aligned else set())
+        self.gives = type(self).gives - (set() if aligned else {"alignment"})
+        self.controls = type(self).controls - (set() if config.style_tokens else {"style"})
+        self.embedding = nn.Embedding(facts.vocabulary.size, config.embed_dim)
+        self.encoder = config.encoder.build(in_dim=config.embed_dim)
+        dim = self.encoder.out_dim
+        self.speakers = nn.Embedding(facts.num_speakers, dim) if facts.num_speakers > 1 else None
+        self.styles = StyleTokens(facts.feat_dim, dim, config.style_tokens) if config.style_tokens else None
+        self.aligner = TextAligner(dim, facts.feat_dim) if aligned else None
+        self.duration = config.duration.make(dim)
+        self.decoder = config.decoder.build(in_dim=dim)
+
+    def encode(self, tokens: Tensor, token_lens: Tensor, speakers: Tensor | None) -> Tensor:
+        """(B, U, D) encodings of tokens (B, U), in the voice of ``speakers`` (B,); None for the first."""
+        encoded, _ = self.encoder(self.embedding(tokens), token_lens)
+        if self.speakers is None:
+            return encoded
+        speakers = token_lens.new_zeros(len(tokens)) if speakers is None else speakers
+        return encoded + self.speakers(speakers).unsqueeze(1)
+
+    def learn(self, speech: Speech) -> Frames:
+        """Frames of recordings, with their durations (and pitch ...), and what was predicted of them."""
+        encoded = self.encode(speech.tokens, speech.token_lens, speech.speakers)
+        if self.styles is not None:
+            encoded = encoded + self.styles(speech.feats, speech.feat_lens).unsqueeze(1)
+        durations, alignment = self._durations(encoded, speech)
+        target = log_durations(durations)
+        heard = encoded.detach() if self.config.duration.stop_gradient else encoded
+        predicted = self.duration(heard, speech.token_lens)
+        compared = {"log_duration": Compared(predicted, target, speech.token_lens)}
+        frames, more = self.upsample(encoded, durations, speech)
+        hidden, _ = self.decoder(frames, speech.feat_lens)
+        return Frames(hidden, speech.feat_lens, durations, {**compared, **more}, alignment)
+
+    def speak(self, tokens: Tensor, token_lens: Tensor, controls: Controls) -> Frames:
+        """Frames of tokens (B, U), with everything as predicted."""
+        encoded = self.encode(tokens, token_lens, controls.speakers)
+        if self.styles is not None:
+            encoded = encoded + self._style(controls.style, len(tokens)).unsqueeze(1)
+        logs = self.duration(encoded, token_lens)
+        least = 0 if self.aligner is None else 1  # of an aligner each token has a frame
+        durations = durations_from_logs(logs, token_lens, 1.0 / controls.speed, minimum=least)
+        durations[:, 0] += durations.sum(1) == 0  # nothing can be made of no frames at all
+        frames, lens, pitch = self.upsample_spoken(encoded, token_lens, durations, controls)
+        hidden, _ = self.decoder(frames, lens)
+        return Frames(hidden, lens, durations, pitch=pitch)
+
+    def upsample(self, encoded: Tensor, durations: Tensor, speech: Speech) -> tuple[Tensor, dict[str, Compared]]:
+        """Frames (B, T, D) from encodings (B, U, D) that last ``durations`` (B, U), and what was predicted beside it."""
+        return regulate_length(encoded, speech.token_lens, durations, speech.feats.shape[1])[0], {}
+
+    def upsample_spoken(
+        self, encoded: Tensor, token_lens: Tensor, durations: Tensor, controls: Controls
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Frames (B, T, D), their lengths (B,), and the pitch (B, T) in Hz of models that know it."""
+        return *regulate_length(encoded, token_lens, durations), None
+
+    def _style(self, weights: Tensor | None, batch: int) -> Tensor:
+        """(B, D) for the weights that are asked for."""
+        if weights is None:
+            number = self.config.style_tokens
+            weights = self.styles.tokens.new_full((batch, number), 1 / number)
+        return self.styles.mix(weights)
+
+    def _durations(self, encoded: Tensor, speech: Speech) -> tuple[Tensor, Alignment | None]:
+        """(B, U) int64, given or found by the aligner."""
+        if self.aligner is None:
+            return _checked(speech), None
+        scores = self.aligner(encoded, speech.token_lens, speech.feats, speech.feat_lens)
+        durations = monotonic_durations(scores, speech.feat_lens, speech.token_lens)
+        found = Alignment(scores.softmax(2), speech.feat_lens, speech.token_lens, scores)
+        return durations, replace(found, durations=durations)
+
+
+def _checked(speech: Speech) -> Tensor:
+    """The durations that are given, 0 at padding.
+
+    Raises:
+        ValueError: There are none, or (seen on the CPU only, since a GPU would have to be waited for) they do not add up.
+    """
+    if speech.durations is None:
+        raise ValueError("durations: expected frames of each token, got none; align the data, or use durations: aligner")
+    padding = padding_mask(speech.token_lens, speech.tokens.shape[1])
+    durations = speech.durations.masked_fill(padding, 0)
+    if durations.device.type == "cpu" and not torch.equal(durations.sum(1), speech.feat_lens):
+        raise ValueError(
+            f"durations: expected those of each utterance to add up to its frames, {speech.feat_lens.tolist()}, got "
+            f"{durations.sum(1).tolist()}; align the data with the features' frame shift"
+        )
+    return durations
