@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -38,9 +39,16 @@ class TtsModel(nn.Module):
         with torch.autocast(wav.device.type, enabled=False):
             return frame_energy(self.featurizer, wav.float(), wav_lens)[0]
 
+    def fit(self, speeches: Iterable[Speech]) -> None:
+        """Let the acoustic model look at recordings, whose features are not normalised yet; see :meth:`AcousticModel.fit`."""
+        self.acoustic.fit(map(self._normalized, speeches))
+
     def forward(self, speech: Speech) -> Learned:
         """Learn from recordings, whose features are not normalised yet."""
-        return self.acoustic(dataclasses.replace(speech, feats=self.cmvn(speech.feats, speech.feat_lens)))
+        return self.acoustic(self._normalized(speech))
+
+    def _normalized(self, speech: Speech) -> Speech:
+        return dataclasses.replace(speech, feats=self.cmvn(speech.feats, speech.feat_lens))
 
     def synthesize(self, tokens: Tensor, token_lens: Tensor, controls: Controls) -> Spoken:
         """Speak tokens (B, U) with lengths (B,); the features are as the featurizer makes them, and 0 at padding."""

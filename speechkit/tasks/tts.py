@@ -100,17 +100,14 @@ class TtsTask(WaveTask, name="tts"):
             check_discriminator(self, "segments" in model.gives, f"model {self.model.name}")
             if not self.cmvn.component.invertible:
                 raise ValueError(f"cmvn: expected global or none, which synthesis can undo, got {self.cmvn.name}")
-            if "durations" in model.needs and self.token_durations is None:
-                raise ValueError(
-                    f"token_durations: expected a file, for model {self.model.name} learns from durations, got null; make one "
-                    "with an aligner"
-                )
 
     def __init__(self, config: Config, tokenizer: Tokenizer, speakers: SpeakerTable, device: torch.device) -> None:
         self.config, self.tokenizer, self.speakers, self.device = config, tokenizer, speakers, device
         self.normalizer = config.normalizer.build()
         torch.manual_seed(config.seed)  # initial weights are the same on all ranks
         self.model = build_model(config, tokenizer.vocabulary, len(speakers)).to(device)
+        check_objectives(config, self.model.acoustic)  # its options may leave out what its class may give
+        check_needs(config, self.model.acoustic)
         self.networks: dict[str, nn.Module] = {"model": self.model}
         self.objectives = nn.ModuleDict({name: each.build(of=name) for name, each in config.objectives.items()}).to(device)
         self.set_critic(self.model.featurizer, "segments" in self.model.acoustic.gives)
@@ -153,13 +150,16 @@ class TtsTask(WaveTask, name="tts"):
         return cls(config, Tokenizer.load(exp_dir / "tokenizer"), SpeakerTable.load(exp_dir / SPEAKERS), device)
 
     def begin(self) -> None:
-        """Estimate global feature statistics on training cuts."""
-        if not isinstance(self.model.cmvn, GlobalCmvn):
-            return
+        """Estimate statistics on training cuts: those of features, then those that the model wants."""
         data = self.config.data
         cuts = training_sample(self.open(data.train), data.sampler, CMVN_CUTS)
-        batches = BatchLoader(evaluation_sampler(data.sampler, cuts), self._dataset(None)).epoch(0)
-        self.model.cmvn.fit(feats for batch in batches for feats in self._features(batch.to(self.device)))
+        sampler = evaluation_sampler(data.sampler, cuts)
+        if isinstance(self.model.cmvn, GlobalCmvn):
+            batches = BatchLoader(sampler, self._dataset(None)).epoch(0)
+            self.model.cmvn.fit(feats for batch in batches for feats in self._features(batch.to(self.device)))
+        with torch.no_grad():
+            batches = BatchLoader(sampler, self._dataset(self.frame_data)).epoch(0)  # read if the model asks for it
+            self.model.fit(self.speech(batch.to(self.device)) for batch in batches)
 
     # --- data -----------------------------------------------------------------------------------------------------
 
@@ -293,7 +293,7 @@ class PitchOfSamples:
         return pitch[0].numpy()
 
 
-def check_objectives(config: TtsTask.Config, model: type[AcousticModel]) -> None:
+def check_objectives(config: TtsTask.Config, model: type[AcousticModel] | AcousticModel) -> None:
     """Refuse objectives that judge what the model does not give, or whose names mean something else in the log.
 
     Raises:
@@ -310,6 +310,19 @@ def check_objectives(config: TtsTask.Config, model: type[AcousticModel]) -> None
     if not counted:
         raise ValueError(
             "objectives: expected at least one with a weight above 0 from step 0, got none; there is nothing to learn"
+        )
+
+
+def check_needs(config: TtsTask.Config, model: AcousticModel) -> None:
+    """Refuse a model without the durations that it learns from.
+
+    Raises:
+        ValueError: Naming the key.
+    """
+    if "durations" in model.needs and config.token_durations is None:
+        raise ValueError(
+            f"token_durations: expected a file, for model {config.model.name} learns from durations, got null; make one with an "
+            "aligner"
         )
 
 

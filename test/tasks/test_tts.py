@@ -20,6 +20,7 @@ from speechkit.tasks.evaluate import average
 from speechkit.tasks.training import train
 from speechkit.tasks.tts import SpeakerTable, TtsTask
 from speechkit.train.stepper import Stepper
+from speechkit.utils.lens import padding_mask
 from speechkit.utils.model_dir import read_json
 
 
@@ -175,7 +176,6 @@ def test_pitch_and_durations_reach_a_model_that_needs_them(tmp_path):
         (["model=toy_wave"], "discriminator: expected one, for model toy_wave makes waveforms"),
         (["discriminator=combined"], "discriminator: expected null, for model toy_voice is not trained against one"),
         (["cmvn=utterance"], "cmvn: expected global or none, which synthesis can undo, got utterance"),
-        (["model=toy_needy"], "token_durations: expected a file, for model toy_needy learns from durations"),
         (["data.augment.speed={}"], "data.augment: expected nothing, got speed"),
         (["data.features=precomputed"], "data.features: expected on_the_fly"),
         (["objectives.loss=guided_attention"], "objectives.loss: expected a name that nothing else in the log has"),
@@ -185,6 +185,42 @@ def test_pitch_and_durations_reach_a_model_that_needs_them(tmp_path):
 def test_what_cannot_be_trained_is_refused_by_its_key(tmp_path, changes, message):
     with pytest.raises(ConfigError, match=message):
         load_config(tts_toy.write_corpus(tmp_path), changes)
+
+
+def test_a_model_without_the_durations_that_it_needs_is_refused_before_training(tmp_path):
+    config = load_config(tts_toy.write_corpus(tmp_path), ["model=toy_needy"])
+    with pytest.raises(ValueError, match="token_durations: expected a file, for model toy_needy learns from durations"):
+        train(config, tmp_path / "exp")
+
+
+def test_a_model_may_look_at_normalised_features_before_training(tmp_path):
+    task = make(tts_toy.write_corpus(tmp_path))
+    seen = []
+    task.model.acoustic.fit = lambda speeches: seen.extend(each.feats[~padding_mask(each.feat_lens)] for each in speeches)
+    task.begin()
+    torch.testing.assert_close(torch.cat(seen).mean(0), torch.zeros(11), atol=1e-3, rtol=0)
+
+
+ENCODER = "{name: fft, dim: 12, num_layers: 1, num_heads: 3, ff_dim: 14, kernel_sizes: [3, 1]}"
+VARIED = f"durations: aligner, embed_dim: 10, encoder: {ENCODER}, decoder: {ENCODER}, duration: {{dim: 7}}"
+ALIGNED = "log_duration: mse, pitch: mse, energy: mse, align: forward_sum, sharp: {name: binarization, from_step: 1}"
+VOICES = {
+    "fastspeech2": [f"model={{name: fastspeech2, {VARIED}}}", f"objectives={{mel: l1, mel_before: null, {ALIGNED}}}"],
+    "jets": [
+        f"model={{name: jets, segment_frames: 7, vocoder: {{name: hifigan, dim: 16, kernel_sizes: [3], dilations: [[1]]}}, {VARIED}}}",
+        f"objectives={{mel: null, {ALIGNED}}}",
+        *tts_toy.WAVE[1:],
+    ],
+}
+
+
+@pytest.mark.parametrize("voice", VOICES)
+def test_real_voices_train(tmp_path, voice):
+    config = load_config(tts_toy.write_corpus(tmp_path), [*VOICES[voice], "train.max_steps=2", "pitch.min_f0=300"])
+    assert train(config, tmp_path / "exp")
+    first, second = rows(tmp_path / "exp", "step")
+    assert set(config.objectives) <= first["losses"].keys() and second["loss"] > 0
+    assert rows(tmp_path / "exp", "valid")[0]["loss"] > 0
 
 
 def test_a_loss_of_another_sort_than_what_it_judges_is_refused(tmp_path):
