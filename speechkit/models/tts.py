@@ -40,7 +40,7 @@ class TtsModel(nn.Module):
             return frame_energy(self.featurizer, wav.float(), wav_lens)[0]
 
     def fit(self, speeches: Iterable[Speech]) -> None:
-        """Let the acoustic model look at recordings, whose features are not normalised yet; see :meth:`AcousticModel.fit`."""
+        """Let the acoustic model look at recordings, whose features are not normalised yet."""
         self.acoustic.fit(map(self._normalized, speeches))
 
     def forward(self, speech: Speech) -> Learned:

@@ -203,11 +203,12 @@ def test_a_model_may_look_at_normalised_features_before_training(tmp_path):
 
 ENCODER = "{name: fft, dim: 12, num_layers: 1, num_heads: 3, ff_dim: 14, kernel_sizes: [3, 1]}"
 VARIED = f"durations: aligner, embed_dim: 10, encoder: {ENCODER}, decoder: {ENCODER}, duration: {{dim: 7}}"
+HIFIGAN = "{name: hifigan, dim: 16, kernel_sizes: [3], dilations: [[1]]}"
 ALIGNED = "log_duration: mse, pitch: mse, energy: mse, align: forward_sum, sharp: {name: binarization, from_step: 1}"
 VOICES = {
     "fastspeech2": [f"model={{name: fastspeech2, {VARIED}}}", f"objectives={{mel: l1, mel_before: null, {ALIGNED}}}"],
     "jets": [
-        f"model={{name: jets, segment_frames: 7, vocoder: {{name: hifigan, dim: 16, kernel_sizes: [3], dilations: [[1]]}}, {VARIED}}}",
+        f"model={{name: jets, segment_frames: 7, vocoder: {HIFIGAN}, {VARIED}}}",
         f"objectives={{mel: null, {ALIGNED}}}",
         *tts_toy.WAVE[1:],
     ],
