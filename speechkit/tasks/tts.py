@@ -321,8 +321,8 @@ def check_needs(config: TtsTask.Config, model: AcousticModel) -> None:
     """
     if "durations" in model.needs and config.token_durations is None:
         raise ValueError(
-            f"token_durations: expected a file, for model {config.model.name} learns from durations, got null; make one with "
-            "an aligner"
+            f"token_durations: expected a file, for model {config.model.name} learns from durations, got null; make one "
+            "with an aligner"
         )
 
 

@@ -30,7 +30,8 @@ def test_speech_up_to_the_ends_stays_whole():
 
 def test_the_end_is_heard_where_windows_do_not_add_up():
     wav = tone(800, 47, 0)  # in the last window, which overlaps that before it
-    assert len(trim(wav, RATE, TrimConfig(margin=0.0))) in range(47, 161)
+    found = trim(wav, RATE, TrimConfig(margin=0.0))
+    assert np.count_nonzero(found) == 47 and len(found) <= 160
 
 
 def test_what_is_silence_is_measured_from_the_loudest():
