@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -30,8 +31,24 @@ class Targets:
         return len(self.token_lens)
 
 
+class Tensors:
+    """A dataclass whose tensors move together."""
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
+        """The same batch with its tensors on ``device``."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Self:
+        """The same batch in page-locked memory; ``DataLoader(pin_memory=True)`` calls this."""
+        return self._map(Tensor.pin_memory)
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return dataclasses.replace(self, **{name: function(tensor) for name, tensor in tensors.items()})
+
+
 @dataclasses.dataclass(frozen=True)
-class AsrBatch:
+class AsrBatch(Tensors):
     """B utterances with their transcripts."""
 
     ids: list[str]
@@ -78,15 +95,3 @@ class AsrBatch:
     def padding(self) -> float:
         """Share of ``inputs`` that is padding, in [0, 1)."""
         return 1.0 - float(self.input_lens.sum()) / (len(self) * self.inputs.shape[1])
-
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> AsrBatch:
-        """The same batch with its tensors on ``device``."""
-        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
-
-    def pin_memory(self) -> AsrBatch:
-        """The same batch in page-locked memory; ``DataLoader(pin_memory=True)`` calls this."""
-        return self._map(Tensor.pin_memory)
-
-    def _map(self, function: Callable[[Tensor], Tensor]) -> AsrBatch:
-        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return dataclasses.replace(self, **{name: function(tensor) for name, tensor in tensors.items()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,9 @@ class Cmvn(nn.Module, Component, kind="cmvn"):
         feat_dim: Features per frame, F.
     """
 
+    invertible: ClassVar[bool] = False
+    """Whether the normalised features are enough to undo the normalisation."""
+
     def __init__(self, config: ComponentConfig, *, feat_dim: int) -> None:
         super().__init__()
         self.config = config
@@ -33,11 +36,20 @@ class Cmvn(nn.Module, Component, kind="cmvn"):
         """Normalise feats (B, T, F) of feat_lens (B,) frames; the result has the same shape."""
         raise NotImplementedError
 
+    def inverse(self, feats: Tensor, feat_lens: Tensor) -> Tensor:
+        """The features that :meth:`forward` makes ``feats`` of; where :attr:`invertible`."""
+        raise NotImplementedError
+
 
 class NoCmvn(Cmvn, name="none"):
     """Leaves the features as they are."""
 
+    invertible = True
+
     def forward(self, feats: Tensor, feat_lens: Tensor) -> Tensor:
+        return feats
+
+    def inverse(self, feats: Tensor, feat_lens: Tensor) -> Tensor:
         return feats
 
 
@@ -48,6 +60,7 @@ class GlobalCmvn(Cmvn, name="global"):
         scale_variance: bool = True
         """Divide by the standard deviation too; false only subtracts the mean."""
 
+    invertible = True
     mean: Tensor
     inv_std: Tensor
 
@@ -95,14 +108,28 @@ class GlobalCmvn(Cmvn, name="global"):
         Raises:
             ValueError: the statistics were neither fitted nor loaded.
         """
-        if not self._known:  # looked at once: on a GPU looking waits for the device
-            if not self.mean.isfinite().all():
-                raise ValueError(
-                    "cmvn: expected global statistics, got none; call fit() with training features, or load a model"
-                )
-            self._known = True
+        self._check_known()
         padding = padding_mask(feat_lens.to(feats.device), feats.shape[1]).unsqueeze(-1)
         return ((feats - self.mean) * self.inv_std).masked_fill(padding, 0.0)
+
+    def inverse(self, feats: Tensor, feat_lens: Tensor) -> Tensor:
+        """Undo the normalisation of feats (B, T, F) of feat_lens (B,) frames; padding is 0 again.
+
+        Raises:
+            ValueError: the statistics were neither fitted nor loaded.
+        """
+        self._check_known()
+        padding = padding_mask(feat_lens.to(feats.device), feats.shape[1]).unsqueeze(-1)
+        return (feats / self.inv_std + self.mean).masked_fill(padding, 0.0)
+
+    def _check_known(self) -> None:
+        if self._known:  # looked at once: on a GPU looking waits for the device
+            return
+        if not self.mean.isfinite().all():
+            raise ValueError(
+                "cmvn: expected global statistics, got none; call fit() with training features, or load a model"
+            )
+        self._known = True
 
 
 class UtteranceCmvn(Cmvn, name="utterance"):

@@ -30,7 +30,8 @@ class Task(Component, kind="task"):
     metrics: ClassVar[tuple[str, ...]] = ()
     """What :meth:`validate` measures."""
     networks: dict[str, nn.Module]
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | None = None
+    """None for tasks without text."""
 
     @classmethod
     def check(cls, config: Any) -> None:
@@ -90,7 +91,9 @@ def load_config(
         ConfigError: Naming the file and the dotted key, with a remedy.
     """
     import speechkit.tasks.asr
-    import speechkit.tasks.lm  # noqa: F401 - they register themselves and all that they can be made of
+    import speechkit.tasks.lm
+    import speechkit.tasks.tts
+    import speechkit.tasks.vocoder  # noqa: F401 - they register themselves and all that they can be made of
 
     def read(overrides: Sequence[str]) -> Task.Config:
         return _read_config(path, overrides, task, parts)

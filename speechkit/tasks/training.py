@@ -52,7 +52,8 @@ def _train(config: Task.Config, exp_dir: Path, device: torch.device) -> bool:
         task.begin()
     if dist.is_main():
         size = sum(p.numel() for network in task.networks.values() for p in network.parameters())
-        log.info(f"{exp_dir}: {size / 1e6:.2f} M parameters, {task.tokenizer.vocab_size} tokens, on {device}")
+        tokens = f" {task.tokenizer.vocab_size} tokens," if task.tokenizer else ""
+        log.info(f"{exp_dir}: {size / 1e6:.2f} M parameters,{tokens} on {device}")
     return Trainer(task, config.train, exp_dir, device, config.seed).run()
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from speechkit.utils.files import atomic_write, sha256
 
-MODEL_FILES = ("config.yaml", "averaged.safetensors", "tokenizer", "objectives")
+MODEL_FILES = ("config.yaml", "averaged.safetensors", "tokenizer", "objectives", "speakers.json")
 # Not graph/: it has checksums of its own, and another one may take its place when the model is finished.
 
 

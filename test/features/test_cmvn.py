@@ -109,3 +109,15 @@ def test_yaml_picks_it_by_name():
     assert validate(Recipe, {"cmvn": "global"}).cmvn == GlobalCmvn.Config()
     with pytest.raises(ConfigError, match="choices: global, none, utterance"):
         validate(Recipe, {"cmvn": "glob"})
+
+
+def test_global_statistics_can_be_undone_and_those_of_utterances_say_that_they_cannot():
+    feats, lens = torch.randn(2, 17, 5) * 3 + 1, torch.tensor([17, 11])
+    feats[1, 11:] = 0
+    cmvn = GlobalCmvn.Config().build(feat_dim=5)
+    with pytest.raises(ValueError, match="expected global statistics, got none"):
+        cmvn.inverse(feats, lens)
+    cmvn.fit([feats[0], feats[1, :11]])
+    torch.testing.assert_close(cmvn.inverse(cmvn(feats, lens), lens), feats)
+    assert NoCmvn.Config().build(feat_dim=5).inverse(feats, lens) is feats
+    assert cmvn.invertible and NoCmvn.invertible and not UtteranceCmvn.invertible
