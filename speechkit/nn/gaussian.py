@@ -33,8 +33,8 @@ def sampled_divergence(
     """An estimate of ``KL(q || p)`` from one z drawn from q (Kim et al., 2021, VITS, arXiv:2106.06103, equations 3 and 4).
 
     ``sum [log s_p - log s_q - 1/2 + (f(z) - m_p)^2 / (2 s_p^2)]``, where q is ``N(m_q, s_q^2)`` and p is ``N(m_p, s_p^2)``
-    after a flow f that keeps volumes. ``E_q log q`` is taken in closed form, ``E_q log p`` from the one draw; so the estimate
-    is right on average and may be negative: for q = p and without a flow it has mean 0.
+    after a flow f that keeps volumes. ``E_q log q`` is taken in closed form, ``E_q log p`` from the one draw; so the
+    estimate is right on average and may be negative: for q = p and without a flow it has mean 0.
 
     Args:
         z: (B, T, D) f(z): the draw, as the flow maps it.

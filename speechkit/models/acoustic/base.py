@@ -138,6 +138,7 @@ class Controls:
         pitch_shift: Semitones.
         energy_scale: Factor.
         temperature: Deviation of the noise, for models that sample; 1 is that of training.
+        duration_temperature: Likewise of durations, for models that sample those.
         generator: Where random numbers come from; None for torch's own.
     """
 
@@ -146,6 +147,7 @@ class Controls:
     pitch_shift: float = 0.0
     energy_scale: float = 1.0
     temperature: float = 0.667
+    duration_temperature: float = 0.8
     generator: torch.Generator | None = None
 
 
