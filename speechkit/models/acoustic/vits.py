@@ -36,7 +36,8 @@ class Vits(AligningModel, name="vits"):
 
     It gives ``nats["kl"]`` per frame, summed over the channels as in the published code: the estimate of
     :func:`speechkit.nn.gaussian.sampled_divergence`; ``nats["duration"]`` per token; and ``segments``. No gradient goes
-    from the durations to the text encoder. The paper's weights are 1 for both, and 45 for the L1 of the segments' mel spectrograms.
+    from the durations to the text encoder. The paper's weights are 1 for both, and 45 for the L1 of the segments' mel
+    spectrograms.
 
     Differs from the paper: positions are those of Transformer-XL instead of a window of 4 (Shaw et al., 2018), and the
     encoder's feed-forward layers look at one token each. The decoder hears the speaker in its input instead of behind its
@@ -146,7 +147,7 @@ class Vits(AligningModel, name="vits"):
         starts = random_starts(lens, count)
         pieces = self._heard(take_segments(z, lens, starts, count), cond)
         wav = self.decoder(pieces, self.decoder.draw_noise(pieces))
-        silent = padding_mask((lens - starts) * hop, count * hop)  # what is shorter than a piece ends there
+        silent = padding_mask(lens * hop, count * hop)  # an utterance shorter than a piece starts with it
         return Segments(wav.masked_fill(silent, 0.0), starts, count)
 
     def _heard(self, z: Tensor, cond: Tensor | None) -> Tensor:
