@@ -139,6 +139,7 @@ class Controls:
         pitch_shift: Semitones.
         energy_scale: Factor.
         temperature: Deviation of the noise, for models that sample; 1 is that of training.
+        duration_temperature: Likewise of durations, for models that sample those.
         generator: Where random numbers come from; None for torch's own.
         style: (B, K), or (B, H, K) for H heads, weights of style tokens that add up to 1; None for all alike.
     """
@@ -148,6 +149,7 @@ class Controls:
     pitch_shift: float = 0.0
     energy_scale: float = 1.0
     temperature: float = 0.667
+    duration_temperature: float = 0.8
     generator: torch.Generator | None = None
     style: Tensor | None = None
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from speechkit.config import Choice
-from speechkit.models.acoustic.base import AcousticFacts, Controls, Learned, Segments, Speech, Spoken
+from speechkit.models.acoustic.base import AcousticFacts, Controls, Learned, Speech, Spoken
+from speechkit.models.acoustic.pieces import build_generator, speak_pieces
 from speechkit.models.acoustic.variances import VariedModel
-from speechkit.models.vocoder.base import Vocoder, VocoderInput, WaveGenerator
+from speechkit.models.vocoder.base import Vocoder, VocoderInput
 from speechkit.models.vocoder.hifigan import HifiGan
 
 
@@ -43,19 +43,15 @@ class Jets(VariedModel, name="jets"):
     def __init__(self, config: Config, facts: AcousticFacts) -> None:
         super().__init__(config, facts)
         given = VocoderInput(self.decoder.out_dim, facts.hop_length, facts.sampling_rate)
-        self.vocoder = config.vocoder.build(given=given)
-        if not isinstance(self.vocoder, WaveGenerator):
-            names = sorted(name for name, cls in Vocoder.registry.items() if issubclass(cls, WaveGenerator))
-            raise ValueError(f"jets.vocoder: expected one of {', '.join(names)}, got {config.vocoder.name!r}")
+        self.vocoder = build_generator(config.vocoder, "jets.vocoder", given)
 
     def forward(self, speech: Speech) -> Learned:
         """Learn from recordings."""
         frames = self.learn(speech)
         learned = frames.learned()
-        starts = random_starts(frames.lens, self.config.segment_frames)
-        pieces = cut(frames.hidden, frames.lens, starts, self.config.segment_frames)
-        wav = self.vocoder(pieces, self.vocoder.draw_noise(pieces))
-        segments = Segments(wav, starts, self.config.segment_frames)
+        segments = speak_pieces(
+            self.vocoder, frames.hidden, frames.lens, self.config.segment_frames, self.facts.hop_length
+        )
         return Learned(compared=learned.compared, alignment=learned.alignment, segments=segments)
 
     def synthesize(self, tokens: Tensor, token_lens: Tensor, controls: Controls) -> Spoken:
@@ -63,18 +59,3 @@ class Jets(VariedModel, name="jets"):
         frames = self.speak(tokens, token_lens, controls)
         wav, _ = self.vocoder.generate(frames.hidden, frames.lens, controls.generator)
         return frames.spoken(wav=wav)
-
-
-def random_starts(lens: Tensor, num_frames: int) -> Tensor:
-    """(B,) int64, the first frame of a piece of ``num_frames`` that lies in an utterance of ``lens`` (B,) frames, all equally
-    likely; 0 where the utterance is shorter."""
-    room = (lens - num_frames).clamp(min=0) + 1
-    return (torch.rand(len(lens), device=lens.device, dtype=torch.float64) * room).long()
-
-
-def cut(x: Tensor, lens: Tensor, starts: Tensor, num_frames: int) -> Tensor:
-    """(B, num_frames, D): of ``x`` (B, T, D) the frames from ``starts`` (B,) on, 0 behind the ``lens`` (B,) of utterances."""
-    places = starts.unsqueeze(1) + torch.arange(num_frames, device=x.device)  # (B, N)
-    rows = torch.arange(len(x), device=x.device).unsqueeze(1)
-    pieces = x[rows, places.clamp(max=x.shape[1] - 1)]
-    return pieces.masked_fill((places >= lens.unsqueeze(1)).unsqueeze(2), 0.0)
