@@ -24,6 +24,7 @@ class AttentionRnnState:
         context: (B, M), what was last looked at.
         weights: (B, U), where that was.
         total: (B, U), their sum over all steps.
+        window: Tokens back and ahead of the one last looked at most that may be looked at; None for all.
     """
 
     loop: object
@@ -32,6 +33,7 @@ class AttentionRnnState:
     context: Tensor
     weights: Tensor
     total: Tensor
+    window: tuple[int, int] | None = None
 
 
 class AttentionRnn(nn.Module):
@@ -55,21 +57,20 @@ class AttentionRnn(nn.Module):
         self.rnn, self.attention, self.dropout = rnn, attention, Dropout(dropout)
         self.memory_dim, self.forward_attention = attention.key.in_features, forward_attention
 
-    def start(self, memory: Tensor, memory_lens: Tensor) -> AttentionRnnState:
-        """The state before the first step, of ``memory`` (B, U, M) with lengths (B,)."""
+    def start(
+        self, memory: Tensor, memory_lens: Tensor, window: tuple[int, int] | None = None
+    ) -> AttentionRnnState:
+        """The state before the first step, of ``memory`` (B, U, M) with lengths (B,); for the window see the state."""
         attention = StepAttention(self.attention, memory, memory_lens, self.forward_attention)
         loop = self.rnn.loop(self.rnn.in_dim - self.memory_dim)
-        return AttentionRnnState(loop, attention, self.rnn.start(len(memory), memory), *attention.start())
+        return AttentionRnnState(loop, attention, self.rnn.start(len(memory), memory), *attention.start(), window)
 
-    def forward(
-        self, x: Tensor, state: AttentionRnnState, window: tuple[int, int] | None = None
-    ) -> tuple[Tensor, Tensor, AttentionRnnState]:
+    def forward(self, x: Tensor, state: AttentionRnnState) -> tuple[Tensor, Tensor, AttentionRnnState]:
         """Some steps more.
 
         Args:
             x: (B, S, P).
             state: The one before; it is not changed.
-            window: Tokens back and ahead of the one last looked at most that may be looked at; None for all.
 
         Returns:
             ``[h; c]`` (B, S, H + M), the weights (B, S, U), and the new state.
@@ -82,7 +83,7 @@ class AttentionRnn(nn.Module):
             for given in projected.unbind(1):
                 out, cell = loop(given, looked[0], cell)
                 out = self.dropout(out)
-                looked = attention(out, *looked[1:], window)
+                looked = attention(out, *looked[1:], state.window)
                 outs.append(out)
                 contexts.append(looked[0])
                 weights.append(looked[1])

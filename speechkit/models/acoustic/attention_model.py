@@ -41,9 +41,6 @@ class AttentionModel(AcousticModel):
         """Probability of being the last frame above which a frame is the last."""
         max_token_seconds: float = Field(0.5, gt=0)
         """Synthesis is stopped when it takes longer than so many seconds for each token, and for two more."""
-        window: tuple[int, int] | None = None
-        """Tokens back and ahead of the one last looked at that synthesis may look at, [1, 3] for instance; null for all. It
-        can then neither skip nor repeat much, nor lose its place in a long text."""
 
     gives = frozenset({"mel", "mel_before", "stop", "alignment"})
     controls = frozenset({"speakers", "generator"})
@@ -70,9 +67,11 @@ class AttentionModel(AcousticModel):
         """The decoder's state before the first step."""
         return self.decoder.start(memory, memory_lens)
 
-    def decode(
-        self, frames: Tensor, state: Any, window: tuple[int, int] | None = None, generator: torch.Generator | None = None
-    ) -> tuple[Decoded, Any]:
+    def start_speaking(self, memory: Tensor, memory_lens: Tensor) -> Any:
+        """The same for synthesis."""
+        return self.start(memory, memory_lens)
+
+    def decode(self, frames: Tensor, state: Any, generator: torch.Generator | None = None) -> tuple[Decoded, Any]:
         """Some steps more, of which each hears one frame.
 
         One step after another gives the same as all at once (with one generator: the same draws from it, too).
@@ -80,13 +79,12 @@ class AttentionModel(AcousticModel):
         Args:
             frames: (B, S, F), what came before each step: the last frame of the step before, and zeros before the first.
             state: The one before; it is not changed.
-            window: As in the config.
             generator: Of the dropout that stays on.
 
         Returns:
             What it says, and the new state.
         """
-        return self.decoder(frames, state, window, generator)
+        return self.decoder(frames, state, generator)
 
     def forward(self, speech: Speech) -> Learned:
         """Learn from recordings, each step told what came before it."""
@@ -106,11 +104,11 @@ class AttentionModel(AcousticModel):
     def synthesize(self, tokens: Tensor, token_lens: Tensor, controls: Controls) -> Spoken:
         """Speak until it says that it has ended, or until it takes too long."""
         memory = self.encode(tokens, token_lens, controls.speakers)
-        state = self.start(memory, token_lens)
+        state = self.start_speaking(memory, token_lens)
 
         def step(frame: Tensor) -> Decoded:
             nonlocal state
-            decoded, state = self.decode(frame.to(memory.dtype), state, self.config.window, controls.generator)
+            decoded, state = self.decode(frame.to(memory.dtype), state, controls.generator)
             return decoded
 
         longest = math.ceil(self.config.max_token_seconds / self.facts.frame_shift)

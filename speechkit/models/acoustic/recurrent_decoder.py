@@ -7,12 +7,30 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from speechkit.models.acoustic.attention_model import AttentionModel
 from speechkit.models.acoustic.speaking import Decoded
 from speechkit.nn.attention_rnn import AttentionRnn, AttentionRnnState
 from speechkit.nn.linear import Linear
 from speechkit.nn.prenet import Prenet
 from speechkit.nn.recurrent import State
 from speechkit.nn.recurrent_stack import RecurrentStack
+
+
+class RecurrentModel(AttentionModel):
+    """What both Tacotrons are; their decoder is a :class:`RecurrentDecoder`."""
+
+    class Config(AttentionModel.Config):
+        """Options of both."""
+
+        window: tuple[int, int] | None = None
+        """Tokens back and ahead of the one last looked at most that synthesis may look at, [1, 3] for instance; null for all.
+        It can then neither skip nor repeat much, nor lose its place in a long text."""
+        forward_attention: bool = False
+        """Only stay or go on by one token from step to step (Zhang et al., 2018). It aligns sooner and never jumps."""
+
+    def start_speaking(self, memory: Tensor, memory_lens: Tensor) -> RecurrentState:
+        """The state before the first step of synthesis."""
+        return self.decoder.start(memory, memory_lens, self.config.window)
 
 
 @dataclass(frozen=True)
@@ -58,20 +76,16 @@ class RecurrentDecoder(nn.Module):
         self.out = Linear(width, reduction_factor * feat_dim)
         self.stop = Linear(width, reduction_factor)
 
-    def start(self, memory: Tensor, memory_lens: Tensor) -> RecurrentState:
-        """The state before the first step, of ``memory`` (B, U, M) with lengths (B,)."""
-        return RecurrentState(self.attention_rnn.start(memory, memory_lens), self.stack.start(len(memory), memory))
+    def start(self, memory: Tensor, memory_lens: Tensor, window: tuple[int, int] | None = None) -> RecurrentState:
+        """The state before the first step, of ``memory`` (B, U, M) with lengths (B,); for the window see the config."""
+        return RecurrentState(self.attention_rnn.start(memory, memory_lens, window), self.stack.start(len(memory), memory))
 
     def forward(
-        self,
-        frames: Tensor,
-        state: RecurrentState,
-        window: tuple[int, int] | None = None,
-        generator: torch.Generator | None = None,
+        self, frames: Tensor, state: RecurrentState, generator: torch.Generator | None = None
     ) -> tuple[Decoded, RecurrentState]:
         """Some steps more; see :meth:`speechkit.models.acoustic.attention_model.AttentionModel.decode`."""
         heard = self.prenet(frames, generator)
-        looked, weights, attention = self.attention_rnn(heard, state.attention, window)
+        looked, weights, attention = self.attention_rnn(heard, state.attention)
         out, stack = self.stack(self.narrow(looked), state.stack)
         if self.out_context:
             out = torch.cat([out, looked[..., self.query_dim :].to(out.dtype)], dim=2)

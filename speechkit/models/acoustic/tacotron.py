@@ -7,9 +7,8 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from speechkit.models.acoustic.attention_model import AttentionModel
 from speechkit.models.acoustic.base import AcousticFacts
-from speechkit.models.acoustic.recurrent_decoder import RecurrentDecoder
+from speechkit.models.acoustic.recurrent_decoder import RecurrentDecoder, RecurrentModel
 from speechkit.nn.attention_rnn import AttentionRnn
 from speechkit.nn.cbhg import Cbhg
 from speechkit.nn.linear import Linear
@@ -20,7 +19,7 @@ from speechkit.nn.recurrent_stack import RecurrentStack
 from speechkit.utils.lens import padding_mask
 
 
-class Tacotron(AttentionModel, name="tacotron"):
+class Tacotron(RecurrentModel, name="tacotron"):
     """CBHG over the text, an attention GRU, two residual GRUs behind it that say r frames a step, and a CBHG over these (Wang et
     al., 2017, Tacotron: Towards end-to-end speech synthesis, arXiv:1703.10135, section 3 and table 1).
 
@@ -32,7 +31,7 @@ class Tacotron(AttentionModel, name="tacotron"):
     paper lets the network say silence.
     """
 
-    class Config(AttentionModel.Config):
+    class Config(RecurrentModel.Config):
         """Options of Tacotron."""
 
         reduction_factor: int = Field(2, ge=1)
@@ -59,8 +58,6 @@ class Tacotron(AttentionModel, name="tacotron"):
         """Filters over where the attention has looked, for location."""
         kernel_size: int = Field(31, ge=1)
         """Tokens that such a filter spans, odd."""
-        forward_attention: bool = False
-        """Only stay or go on by one token from step to step (Zhang et al., 2018)."""
         postnet_bank: int = Field(8, ge=1)
         """K of the post-net."""
         postnet_dim: int = Field(256, ge=1)

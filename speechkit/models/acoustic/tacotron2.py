@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pydantic import Field
-from torch import Tensor, nn
 
-from speechkit.models.acoustic.attention_model import AttentionModel
 from speechkit.models.acoustic.base import AcousticFacts
-from speechkit.models.acoustic.recurrent_decoder import RecurrentDecoder
+from speechkit.models.acoustic.recurrent_decoder import RecurrentDecoder, RecurrentModel
+from speechkit.models.acoustic.text_encoder import TextEncoder, TextEncoderConfig
 from speechkit.nn.attention_rnn import AttentionRnn
-from speechkit.nn.conv_lstm import ConvLstm
 from speechkit.nn.location_attention import LocationAttention
 from speechkit.nn.postnet import Postnet
 from speechkit.nn.prenet import Prenet
@@ -17,7 +15,7 @@ from speechkit.nn.recurrent import ZoneoutLstm
 from speechkit.nn.recurrent_stack import RecurrentStack
 
 
-class Tacotron2(AttentionModel, name="tacotron2"):
+class Tacotron2(RecurrentModel, name="tacotron2"):
     """Convolutions and an LSTM over the text, an attention LSTM, LSTMs behind it, and a post-net (Shen et al., 2018, Natural TTS
     synthesis by conditioning WaveNet on mel spectrogram predictions, arXiv:1712.05884, section 2.2).
 
@@ -30,19 +28,9 @@ class Tacotron2(AttentionModel, name="tacotron2"):
     the encoder's LSTM has no zoneout; with r frames per step each of them can be the last.
     """
 
-    class Config(AttentionModel.Config):
+    class Config(RecurrentModel.Config, TextEncoderConfig):
         """Options of Tacotron 2."""
 
-        embedding_dim: int = Field(512, ge=1)
-        """Width of the tokens' embeddings."""
-        encoder_dim: int = Field(512, ge=2, multiple_of=2)
-        """Channels of the encoder's convolutions, and width of the encodings."""
-        encoder_layers: int = Field(3, ge=0)
-        """Convolutions of the encoder."""
-        encoder_kernel: int = Field(5, ge=1)
-        """Tokens that one of them spans."""
-        encoder_dropout: float = Field(0.5, ge=0, lt=1)
-        """Dropout probability behind each of them."""
         prenet_dims: tuple[int, ...] = (256, 256)
         """Widths of the layers that hear the last frame."""
         prenet_dropout: float = Field(0.5, ge=0, lt=1)
@@ -61,8 +49,6 @@ class Tacotron2(AttentionModel, name="tacotron2"):
         """Filters over where the attention has looked."""
         kernel_size: int = Field(31, ge=1)
         """Tokens that such a filter spans, odd."""
-        forward_attention: bool = False
-        """Only stay or go on by one token from step to step (Zhang et al., 2018). It aligns sooner and never jumps."""
         postnet_dim: int = Field(512, ge=1)
         """Channels of the post-net."""
         postnet_layers: int = Field(5, ge=2)
@@ -80,32 +66,6 @@ class Tacotron2(AttentionModel, name="tacotron2"):
             facts.feat_dim, config.postnet_dim, config.postnet_layers, config.postnet_kernel, config.postnet_dropout
         )
         self.add_speakers(facts)
-
-
-class TextEncoder(nn.Module):
-    """Embeddings of the tokens, and :class:`ConvLstm`.
-
-    Args:
-        config: Of the model.
-        vocab_size: V.
-    """
-
-    def __init__(self, config: Tacotron2.Config, vocab_size: int) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(vocab_size, config.embedding_dim)
-        nn.init.xavier_uniform_(self.embedding.weight)
-        self.body = ConvLstm(
-            config.embedding_dim,
-            config.encoder_dim,
-            config.encoder_layers,
-            config.encoder_kernel,
-            config.encoder_dropout,
-        )
-        self.out_dim = self.body.out_dim
-
-    def forward(self, tokens: Tensor, token_lens: Tensor) -> Tensor:
-        """Encode ``tokens`` (B, U) to (B, U, out_dim), 0 at padding."""
-        return self.body(self.embedding(tokens), token_lens)
 
 
 def make_decoder(config: Tacotron2.Config, feat_dim: int) -> RecurrentDecoder:

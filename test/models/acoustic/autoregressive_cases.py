@@ -18,6 +18,15 @@ TINY = {
         "embedding_dim": 12, "prenet_dims": (10, 8), "encoder_bank": 3, "cbhg_dim": 5, "dim": 13, "attention_dim": 7,
         "postnet_bank": 2, "postnet_dim": 6,
     },
+    "transformer_tts": {
+        "dim": 12, "num_heads": 2, "ff_dim": 14, "encoder_layers": 1, "decoder_layers": 2, "encoder_convs": 1,
+        "prenet_dims": (9, 8), "postnet_dim": 9, "postnet_layers": 3,
+    },
+}  # fmt: skip
+
+NON_ATTENTIVE = {
+    "embedding_dim": 12, "encoder_dim": 10, "encoder_layers": 2, "duration_dim": 6, "duration_layers": 1,
+    "prenet_dims": (9, 8), "dim": 13, "postnet_dim": 9, "postnet_layers": 3,
 }  # fmt: skip
 
 
