@@ -12,15 +12,13 @@ the same machine.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
-import os
-import resource
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
+from paired import matmul_peak, pair_facts, run_pairs, timed
 from worker import Worker
 
 DIM, HEADS, FF_DIM, LAYERS, KERNEL, BINS, VOCAB, TOKENS, FRAMES = 256, 4, 2048, 12, 31, 80, 500, 40, 1000
@@ -73,42 +71,14 @@ def run_case(case: str, ours: Worker, peer: Worker | None, args: argparse.Namesp
     against = {} if peer is None else {"peer": case}
     if peer is not None and case.startswith("bfloat16"):
         against["peer_float32"] = case.replace("bfloat16", "float32")
-
-    def pair() -> dict:
-        return {"ours": ours.ask(case)} | {name: peer.ask(other) for name, other in against.items()}
-
-    pair()  # warms the case up
-    rows = [pair() for _ in range(args.steps)]
-    for _ in range(2 * args.steps):
-        quiet = [row for row in rows if is_quiet(row, args.threads)]
-        if len(quiet) >= args.steps:
-            break
-        rows.append(pair())
-    disturbed = len(rows) - len(quiet)
-    rows = quiet or rows
+    row = run_pairs(case, ours, {name: (peer, other) for name, other in against.items()}, args.steps, args.threads)
     peak = ours.ask(f"peak {case}")["gflops"]
     flops = flops_per_step(args.batch)
-    seconds = {name: statistics.median(row[name]["seconds"] for row in rows) for name in rows[0]}
-    return {
-        "seconds": seconds,
-        "cpu_seconds": {name: statistics.median(row[name]["cpu_seconds"] for row in rows) for name in rows[0]},
-        "speedup": {
-            name: statistics.median(row[name]["seconds"] / row["ours"]["seconds"] for row in rows) for name in against
-        },
-        "loss": {name: rows[-1][name]["loss"] for name in rows[0]},
-        "pairs": len(rows),
-        "disturbed_pairs": disturbed,
-        "all_disturbed": not quiet,
+    return row | {
         "tflop_per_step": flops / 1e12,
         "peak_gflops": peak,
-        "share_of_peak": {name: flops / value / (peak * 1e9) for name, value in seconds.items()},
+        "share_of_peak": {name: flops / value / (peak * 1e9) for name, value in row["seconds"].items()},
     }
-
-
-def is_quiet(row: dict, threads: int) -> bool:
-    """Whether other processes left ``threads`` processors alone during all steps of a pair."""
-    spare = (os.cpu_count() or threads) - threads
-    return all(step["foreign_cores"] <= spare + 0.15 for step in row.values())
 
 
 def flops_per_step(batch: int) -> int:
@@ -128,11 +98,8 @@ def flops_per_step(batch: int) -> int:
 def describe(case: str, row: dict) -> str:
     """One case as text."""
     lines = [
-        f"{case}: {row['tflop_per_step']:.3f} TFLOP per step, matmul peak {row['peak_gflops']:.0f} GFLOP/s, "
-        f"{row['pairs']} pairs" + (f", {row['disturbed_pairs']} more disturbed" if row["disturbed_pairs"] else "")
+        f"{case}: {row['tflop_per_step']:.3f} TFLOP per step, matmul {row['peak_gflops']:.0f} GFLOP/s, {pair_facts(row)}"
     ]
-    if row["all_disturbed"]:
-        lines[0] += ": the machine was never quiet, read the ratios with care"
     for name, seconds in row["seconds"].items():
         speedup = f"  ours is {row['speedup'][name]:.2f}x faster" if name in row["speedup"] else ""
         lines.append(
@@ -160,9 +127,10 @@ def work(args: argparse.Namespace) -> int:
         if case == "parameters":
             answer = {"parameters": sum(p.numel() for p in model.parameters())}
         elif request == "peak":
-            answer = {"gflops": matmul_peak(case)}
+            answer = {"gflops": matmul_peak(case.split("-")[0])}
         else:
-            answer = timed(step, make_batch(args.batch, case), case)
+            batch = make_batch(args.batch, case)
+            answer = timed(functools.partial(step, batch, case))
         print(json.dumps(answer), file=answers, flush=True)
     return 0
 
@@ -250,42 +218,6 @@ def make_step(model, loss_of: Callable, role: str) -> Callable:
         return loss.item()
 
     return step
-
-
-def timed(step: Callable, batch: dict, case: str) -> dict:
-    """Wall-clock and CPU seconds of one step, and the processors that others used meanwhile."""
-    before, busy_before, start = own_seconds(), busy_seconds(), time.perf_counter()
-    loss = step(batch, case)
-    seconds, own, busy = time.perf_counter() - start, own_seconds() - before, busy_seconds() - busy_before
-    return {"seconds": seconds, "cpu_seconds": own, "foreign_cores": max(busy - own, 0) / seconds, "loss": loss}
-
-
-def own_seconds() -> float:
-    """CPU seconds of this process so far."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-def busy_seconds() -> float:
-    """CPU seconds of the whole machine so far; 0 where the kernel does not tell."""
-    try:
-        user, nice, system, _, _, irq, soft_irq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
-    except OSError:
-        return 0.0
-    return (user + nice + system + irq + soft_irq + steal) / os.sysconf("SC_CLK_TCK")
-
-
-def matmul_peak(case: str, size: int = 2048) -> float:
-    """GFLOP/s of a square matrix product in the precision of ``case``: the best of several."""
-    import torch
-
-    a = torch.randn(size, size, dtype=getattr(torch, case.split("-")[0]))
-    best = float("inf")
-    for _ in range(8):
-        start = time.perf_counter()
-        a @ a
-        best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best / 1e9
 
 
 if __name__ == "__main__":
