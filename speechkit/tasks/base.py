@@ -11,6 +11,7 @@ from torch import nn
 
 from speechkit import config as configs
 from speechkit.config import Component, ComponentConfig, ConfigError
+from speechkit.tasks.initial_weights import InitConfig
 from speechkit.text.tokenizer import Tokenizer
 from speechkit.train.trainer import TrainerConfig
 from speechkit.utils.files import atomic_write
@@ -24,6 +25,8 @@ class Task(Component, kind="task"):
 
         seed: int = 1
         """Of initial weights, shuffling, augmentation and dropout."""
+        init: InitConfig | None = None
+        """A trained model to start from; null: random weights."""
         train: TrainerConfig = TrainerConfig()
         """How long, how fast and how safely to train."""
 

@@ -10,6 +10,7 @@ import torch
 
 from speechkit import config as configs
 from speechkit.tasks.base import TRAINING_DATA, Task, load_config, save_config
+from speechkit.tasks.initial_weights import read_initial, start_from
 from speechkit.train import checkpoint
 from speechkit.train.trainer import Trainer, pick_device, prepare_torch
 from speechkit.utils import dist, log
@@ -42,6 +43,8 @@ def train(config: Task.Config, exp_dir: Path) -> bool:
 def _train(config: Task.Config, exp_dir: Path, device: torch.device) -> bool:
     check_same_config(config, exp_dir)
     resuming = bool(checkpoint.steps(exp_dir / "checkpoints", ".pt"))
+    if config.init is not None and not resuming:
+        read_initial(config.init)  # before minutes of preparation
     if dist.is_main():
         check_same_data(config, exp_dir, resuming)
         save_config(config, exp_dir / "config.yaml")
@@ -50,6 +53,8 @@ def _train(config: Task.Config, exp_dir: Path, device: torch.device) -> bool:
     task = config.component.restore(config, exp_dir, device)
     if not resuming:
         task.begin()
+        if config.init is not None:
+            start_from(task.networks["model"], config.init)
     if dist.is_main():
         size = sum(p.numel() for network in task.networks.values() for p in network.parameters())
         tokens = f" {task.tokenizer.vocab_size} tokens," if task.tokenizer else ""
@@ -59,7 +64,7 @@ def _train(config: Task.Config, exp_dir: Path, device: torch.device) -> bool:
 
 # Keys that training does not look at, those that change how it runs and not what it computes, and its length.
 MAY_CHANGE = ("search.", "search:", "data.test:", "data.num_workers:", "data.cache_audio:", "train.num_threads:")
-MAY_CHANGE += ("train.device:", "train.keep:", "train.checkpoint_every:", "train.checkpoint_steps:")
+MAY_CHANGE += ("init:", "init.", "train.device:", "train.keep:", "train.checkpoint_every:", "train.checkpoint_steps:")
 MAY_CHANGE += ("train.max_epochs:", "train.max_steps:", "train.average:", "train.average_by:")
 
 
