@@ -51,7 +51,13 @@ class TtsModel(nn.Module):
         return dataclasses.replace(speech, feats=self.cmvn(speech.feats, speech.feat_lens))
 
     def synthesize(self, tokens: Tensor, token_lens: Tensor, controls: Controls) -> Spoken:
-        """Speak tokens (B, U) with lengths (B,); the features are as the featurizer makes them, and 0 at padding."""
+        """Speak tokens (B, U) with lengths (B,); the features are as the featurizer makes them, and 0 at padding.
+
+        So are those of ``controls.reference``.
+        """
+        if controls.reference is not None:
+            heard = self.cmvn(controls.reference, controls.reference_lens)
+            controls = dataclasses.replace(controls, reference=heard)
         spoken = self.acoustic.synthesize(tokens, token_lens, controls)
         if spoken.feats is None:
             return spoken

@@ -77,7 +77,7 @@ class TransformerTts(AttentionModel, name="transformer_tts"):
         self.postnet = Postnet(
             facts.feat_dim, config.postnet_dim, config.postnet_layers, config.postnet_kernel, config.postnet_dropout
         )
-        self.add_speakers(facts)
+        self.add_conditions(self.encoder.out_dim)
 
 
 class TextTransformer(nn.Module):

@@ -67,7 +67,7 @@ def test_gradients_reach_every_parameter(name):
 def test_step_by_step_it_says_the_same_as_all_at_once_when_it_hears_the_same_frames(name, reduction_factor):
     model = build(name, reduction_factor=reduction_factor).eval()
     frames, given = torch.randn(B, 6, F), speech()
-    memory = model.encode(given.tokens, given.token_lens, given.speakers)
+    memory = model.encode(given.tokens, given.token_lens, given)
     seed = torch.Generator().manual_seed(5)
     whole, _ = model.decode(frames, model.start(memory, given.token_lens), generator=seed)
     seed, state = torch.Generator().manual_seed(5), model.start(memory, given.token_lens)
@@ -102,10 +102,10 @@ def test_an_utterance_sounds_the_same_alone_and_with_others(name):
 def test_each_speaker_has_a_voice(name):
     model, given = build(name, **without_dropout(name)).eval(), speech()
     tokens, lens = given.tokens[:1], given.token_lens[:1]
-    first, second = (model.encode(tokens, lens, torch.tensor([speaker])) for speaker in range(SPEAKERS))
+    first, second = (model.encode(tokens, lens, Controls(torch.tensor([speaker]))) for speaker in range(SPEAKERS))
     assert (first != second).any()
-    torch.testing.assert_close(model.encode(tokens, lens, None), first)
-    assert build(name, speakers=1).speakers is None
+    torch.testing.assert_close(model.encode(tokens, lens, Controls()), first)
+    assert build(name, speakers=1).conditions.dim == 0
 
 
 @every_model
