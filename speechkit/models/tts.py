@@ -41,13 +41,14 @@ class TtsModel(nn.Module):
 
     def fit(self, speeches: Iterable[Speech]) -> None:
         """Let the acoustic model look at recordings, whose features are not normalised yet."""
-        self.acoustic.fit(map(self._normalized, speeches))
+        self.acoustic.fit(map(self.normalized, speeches))
 
     def forward(self, speech: Speech) -> Learned:
         """Learn from recordings, whose features are not normalised yet."""
-        return self.acoustic(self._normalized(speech))
+        return self.acoustic(self.normalized(speech))
 
-    def _normalized(self, speech: Speech) -> Speech:
+    def normalized(self, speech: Speech) -> Speech:
+        """Recordings, with features as the acoustic model learns them."""
         return dataclasses.replace(speech, feats=self.cmvn(speech.feats, speech.feat_lens))
 
     def synthesize(self, tokens: Tensor, token_lens: Tensor, controls: Controls) -> Spoken:

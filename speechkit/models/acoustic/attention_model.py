@@ -19,7 +19,7 @@ from speechkit.models.acoustic.base import (
     Spoken,
 )
 from speechkit.models.acoustic.condition import TOLD
-from speechkit.models.acoustic.speaking import Decoded, compare_stop, frames_heard, speak
+from speechkit.models.acoustic.speaking import Decoded, compare_stop, frames_heard, say_along, speak
 from speechkit.nn.attention_durations import attention_durations
 from speechkit.utils.lens import padding_mask
 
@@ -41,6 +41,9 @@ class AttentionModel(AcousticModel):
         """Probability of being the last frame above which a frame is the last."""
         max_token_seconds: float = Field(0.5, gt=0)
         """Synthesis is stopped when it takes longer than so many seconds for each token, and for two more."""
+        own_frames: float = Field(0.0, ge=0, le=1)
+        """Probability of a step in training to hear what the model has just said in place of the recording: 0 is teacher
+        forcing, and fast; 1 is free running, and what is between scheduled sampling (Bengio et al., 2015)."""
 
     gives = frozenset({"mel", "mel_before", "stop", "alignment"})
     controls = TOLD | {"generator"}
@@ -79,10 +82,35 @@ class AttentionModel(AcousticModel):
         return self.decoder(frames, state, generator)
 
     def forward(self, speech: Speech) -> Learned:
-        """Learn from recordings, each step told what came before it."""
-        heard, step_lens = frames_heard(speech.feats, speech.feat_lens, self.config.reduction_factor)
+        """Learn from recordings, each step told what came before it, but for those that hear what the model has said."""
         memory = self.encode(speech.tokens, speech.token_lens, speech)
-        decoded, _ = self.decode(heard, self.start(memory, speech.token_lens))
+        return self.compare(self.follow(speech, memory, self.config.own_frames if self.training else 0.0), speech)
+
+    def follow(
+        self, speech: Speech, memory: Tensor, own: float = 0.0, generator: torch.Generator | None = None
+    ) -> Decoded:
+        """Say as many frames as recordings have.
+
+        Args:
+            speech: The recordings.
+            memory: (B, U, M) encodings.
+            own: Probability of a step to hear what the model has just said, not the recording; see the config.
+            generator: Of the dropout that stays on.
+        """
+        told, _ = frames_heard(speech.feats, speech.feat_lens, self.config.reduction_factor)
+        state = self.start(memory, speech.token_lens)
+        if own == 0:
+            return self.decode(told, state, generator)[0]
+
+        def step(frame: Tensor) -> Decoded:
+            nonlocal state
+            decoded, state = self.decode(frame, state, generator)
+            return decoded
+
+        return say_along(step, told, own)
+
+    def compare(self, decoded: Decoded, speech: Speech) -> Learned:
+        """What was said, and what the post-net makes of it, beside recordings."""
         before = decoded.feats[:, : speech.feats.shape[1]]
         after = self.postnet(before, speech.feat_lens)
         compared = {
@@ -90,6 +118,7 @@ class AttentionModel(AcousticModel):
             "mel_before": Compared(before, speech.feats, speech.feat_lens),
             "stop": compare_stop(decoded.stop, speech.feat_lens, self.config.reduction_factor),
         }
+        step_lens = -(-speech.feat_lens // self.config.reduction_factor)
         return Learned(compared, alignment=Alignment(decoded.weights, step_lens, speech.token_lens))
 
     @torch.no_grad()

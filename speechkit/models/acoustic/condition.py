@@ -169,8 +169,8 @@ class GlobalStyle(ByRecording, name="style_tokens"):
             return super().forward(told)
         if told.style.shape[-1] != self.config.num_tokens:
             raise ValueError(
-                f"style: expected weights of {self.config.num_tokens} style tokens, got {told.style.shape[-1]}; that many has "
-                "the voice"
+                f"style: expected weights of the voice's {self.config.num_tokens} style tokens, got "
+                f"{told.style.shape[-1]} of them; give one for each"
             )
         return self.styles.mix(told.style)
 

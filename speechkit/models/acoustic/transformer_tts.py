@@ -188,4 +188,4 @@ class FrameTransformer(nn.Module):
 
     def _say(self, x: Tensor, weights: Tensor) -> Decoded:
         feats = self.out(x).unflatten(2, (-1, self.feat_dim)).flatten(1, 2)
-        return Decoded(feats, self.stop(x).flatten(1), weights)
+        return Decoded(feats, self.stop(x).flatten(1), weights, x)

@@ -23,7 +23,7 @@ def total(model, learned):
     losses = []
     for of, options in wanted.items():
         kind = SpeechObjective.registry[options["name"]]
-        kind.check(of, type(model))
+        kind.check(of, model.gives)
         losses.append(kind.Config().build(of=of)(learned))
     return torch.stack(losses)
 
@@ -77,6 +77,36 @@ def test_step_by_step_it_says_the_same_as_all_at_once_when_it_hears_the_same_fra
         torch.testing.assert_close(one.feats, whole.feats[:, span])
         torch.testing.assert_close(one.stop, whole.stop[:, span])
         torch.testing.assert_close(one.weights, whole.weights[:, s : s + 1])
+
+
+@every_model
+@pytest.mark.parametrize("reduction_factor", [1, 3])
+def test_free_running_says_what_synthesis_says_and_gradients_go_back_through_it(name, reduction_factor):
+    options = {"reduction_factor": reduction_factor, "stop_threshold": 0.999, "max_token_seconds": 0.2}
+    model, given = build(name, **without_dropout(name), **options).eval(), speech()
+    memory = model.encode(given.tokens, given.token_lens, given)
+    free = model.follow(given, memory, own=1.0)
+    said = model.synthesize(given.tokens, given.token_lens, Controls(given.speakers))
+    torch.testing.assert_close(model.postnet(free.feats[:, :T], given.feat_lens)[0], said.feats[0, :T], atol=1e-5, rtol=1e-4)
+    steps = -(-T // reduction_factor)
+    assert free.states.shape[:2] == (B, steps) and free.weights.shape == (B, steps, U)
+    (first,) = torch.autograd.grad(free.states[:, -1].sum(), model.decoder.out.bias)
+    assert first.ne(0).any()  # of what was said before the last step, and then heard
+
+
+@every_model
+def test_what_a_step_hears_is_told_or_its_own(name):
+    model, given = build(name, **without_dropout(name)).eval(), speech()
+    memory = model.encode(given.tokens, given.token_lens, given)
+    told, one_by_one, half, free = (model.follow(given, memory, own) for own in (0.0, 1e-12, 0.5, 1.0))
+    torch.testing.assert_close(one_by_one.feats, told.feats)
+    torch.testing.assert_close(free.feats[:, :1], told.feats[:, :1])
+    for one, other in ((told, free), (told, half), (half, free)):
+        assert not torch.allclose(one.feats, other.feats)
+    model = build(name, own_frames=1.0, **without_dropout(name))
+    for training in (True, False):  # to validate, recordings are told
+        said = model.train(training).follow(given, model.encode(given.tokens, given.token_lens, given), float(training))
+        torch.testing.assert_close(model(given).compared["mel_before"].predicted, said.feats)
 
 
 @every_model

@@ -118,7 +118,7 @@ def test_weights_of_styles_take_the_place_of_a_recording():
     other = recordings(seed=1)
     chosen = Told(torch.tensor([0]), other["reference"], other["reference_lens"], style=weights)
     torch.testing.assert_close(style(chosen), heard)
-    with pytest.raises(ValueError, match="style: expected weights of 3 style tokens, got 4"):
+    with pytest.raises(ValueError, match="style: expected weights of the voice's 3 style tokens, got 4"):
         style(Told(torch.tensor([0]), style=torch.ones(1, 4) / 4))
 
 
