@@ -41,17 +41,24 @@ class TtsModel(nn.Module):
 
     def fit(self, speeches: Iterable[Speech]) -> None:
         """Let the acoustic model look at recordings, whose features are not normalised yet."""
-        self.acoustic.fit(map(self._normalized, speeches))
+        self.acoustic.fit(map(self.normalized, speeches))
 
     def forward(self, speech: Speech) -> Learned:
         """Learn from recordings, whose features are not normalised yet."""
-        return self.acoustic(self._normalized(speech))
+        return self.acoustic(self.normalized(speech))
 
-    def _normalized(self, speech: Speech) -> Speech:
+    def normalized(self, speech: Speech) -> Speech:
+        """Recordings, with features as the acoustic model learns them."""
         return dataclasses.replace(speech, feats=self.cmvn(speech.feats, speech.feat_lens))
 
     def synthesize(self, tokens: Tensor, token_lens: Tensor, controls: Controls) -> Spoken:
-        """Speak tokens (B, U) with lengths (B,); the features are as the featurizer makes them, and 0 at padding."""
+        """Speak tokens (B, U) with lengths (B,); the features are as the featurizer makes them, and 0 at padding.
+
+        So are those of ``controls.reference``.
+        """
+        if controls.reference is not None:
+            heard = self.cmvn(controls.reference, controls.reference_lens)
+            controls = dataclasses.replace(controls, reference=heard)
         spoken = self.acoustic.synthesize(tokens, token_lens, controls)
         if spoken.feats is None:
             return spoken

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from speechkit.config import Component, ComponentConfig
-from speechkit.models.acoustic.base import AcousticModel, Alignment, Compared, Learned
+from speechkit.models.acoustic.base import Alignment, Compared, Learned
 from speechkit.objectives import regression
 from speechkit.objectives.forward_sum import binarization, forward_sum
 from speechkit.objectives.guided_attention import guided_attention
@@ -41,15 +41,15 @@ class SpeechObjective(nn.Module, Component, kind="speech_objective"):
         self.config, self.of = config, of
 
     @classmethod
-    def check(cls, of: str, model: AcousticModel | type[AcousticModel]) -> None:
-        """Refuse a model that does not give what would be judged: an instance, whose options count, or its class.
+    def check(cls, of: str, gives: frozenset[str]) -> None:
+        """Refuse to judge what there is not among what a model (or its task) gives.
 
         Raises:
-            ValueError: Naming what the model gives.
+            ValueError: Naming what is given.
         """
         wanted = "alignment" if cls.judges == "alignment" else of
-        if wanted not in model.gives:
-            raise ValueError(f"expected one of {', '.join(sorted(model.gives))}, which the model gives, got {wanted!r}")
+        if wanted not in gives:
+            raise ValueError(f"expected one of {', '.join(sorted(gives))}, which the model gives, got {wanted!r}")
 
     def forward(self, learned: Learned) -> Tensor:
         """(B,) losses, float32 at least."""

@@ -87,13 +87,14 @@ def load_config(
     Args:
         path: The file.
         overrides: ``key.sub=value``, or names of YAML files.
-        task: The only task that will do; None where any will.
+        task: The only task that will do, or one derived from it; None where any will.
         parts: What takes the place of what the file says under these keys, so that the latter need not be right.
 
     Raises:
         ConfigError: Naming the file and the dotted key, with a remedy.
     """
     import speechkit.tasks.asr
+    import speechkit.tasks.distill
     import speechkit.tasks.lm
     import speechkit.tasks.tts
     import speechkit.tasks.vocoder  # noqa: F401 - they register themselves and all that they can be made of
@@ -113,7 +114,7 @@ def _read_config(
     name = raw.pop("task", None)
     if name not in Task.registry:
         raise ConfigError(f"{path}: task: expected one of {', '.join(sorted(Task.registry))}, got {name!r}")
-    if task not in (None, name):
+    if task is not None and not issubclass(Task.registry[name], Task.registry[task]):
         raise ConfigError(f"{path}: task: expected {task}, got {name}; this is not for experiments of that kind")
     return configs.validate(Task.registry[name].Config, {"name": name, **raw}, source=str(path))
 

@@ -101,6 +101,10 @@ class TtsTask(WaveTask, name="tts"):
             if not self.cmvn.component.invertible:
                 raise ValueError(f"cmvn: expected global or none, which synthesis can undo, got {self.cmvn.name}")
 
+        def given(self, model: type[AcousticModel] | AcousticModel) -> frozenset[str]:
+            """Names of what objectives can judge: what the model gives, and what a task adds to it."""
+            return model.gives
+
     def __init__(self, config: Config, tokenizer: Tokenizer, speakers: SpeakerTable, device: torch.device) -> None:
         self.config, self.tokenizer, self.speakers, self.device = config, tokenizer, speakers, device
         self.normalizer = config.normalizer.build()
@@ -212,12 +216,16 @@ class TtsTask(WaveTask, name="tts"):
     def losses(self, batch: TtsBatch) -> Iterator[tuple[str, Losses]]:
         """Yield the model with the value of every objective; before it the discriminator, if the model makes waveforms."""
         with named(batch.ids):
-            learned = self.model(self.speech(batch))
+            learned = self.learn(batch)
             losses = self._judge(learned)
         if self.discriminator is None:
             yield "model", losses
         else:
             yield from self.wave_turns(self._recorded(batch, learned.segments), learned.segments.wav, losses)
+
+    def learn(self, batch: TtsBatch) -> Learned:
+        """What there is to be judged."""
+        return self.model(self.speech(batch))
 
     def _judge(self, learned: Learned) -> Losses:
         """The value of every objective."""
@@ -251,7 +259,7 @@ class TtsTask(WaveTask, name="tts"):
 
     def _valid_losses(self, batch: TtsBatch) -> Losses:
         with named(batch.ids):
-            learned = self.model(self.speech(batch))
+            learned = self.learn(batch)
             losses = self._judge(learned)
         if learned.segments is not None and self.wave_losses:
             losses |= self.wave_differences(self._recorded(batch, learned.segments), learned.segments.wav)
@@ -303,7 +311,7 @@ def check_objectives(config: TtsTask.Config, model: type[AcousticModel] | Acoust
         if name in RESERVED:
             raise ValueError(f"objectives.{name}: expected a name that nothing else in the log has; take another")
         try:
-            objective.component.check(name, model)
+            objective.component.check(name, config.given(model))
         except ValueError as error:
             raise ValueError(f"objectives.{name}: {error}") from None
     counted = [each for each in config.objectives.values() if each.weight and not each.from_step]

@@ -19,6 +19,7 @@ class Echo(AcousticModel):
         return Learned()
 
     def synthesize(self, tokens, token_lens, controls) -> Spoken:
+        self.asked = controls
         return Spoken(self.heard.feats, self.heard.feat_lens, token_lens.unsqueeze(1))
 
 
@@ -36,4 +37,6 @@ def test_features_are_normalised_for_the_model_and_come_back_as_they_were():
     said = network.synthesize(tokens, ones, Controls())
     torch.testing.assert_close(said.feats, feats, atol=1e-4, rtol=1e-4)
     assert not said.feats[1, 12:].any()
+    network.synthesize(tokens, ones, Controls(reference=feats, reference_lens=feat_lens))
+    torch.testing.assert_close(network.acoustic.asked.reference, network.acoustic.heard.feats)
     assert network.energy(wav, lens).shape == feats.shape[:2]

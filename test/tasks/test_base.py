@@ -30,7 +30,7 @@ def test_the_recipes_are_there():
 
 def test_an_unknown_task_or_a_typo_is_an_error_that_names_it(tmp_path):
     conf = tiny.write_corpus(tmp_path)
-    with pytest.raises(ConfigError, match="task: expected one of asr, lm, tts, vocoder, got 'asrr'"):
+    with pytest.raises(ConfigError, match="task: expected one of asr, distill, lm, tts, vocoder, got 'asrr'"):
         load_config(conf, ["task=asrr"])
     with pytest.raises(ConfigError, match="encoder.dimm: unknown key; did you mean encoder.dim"):
         load_config(conf, ["encoder.dimm=3"])

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from speechkit.config import Choice, ComponentConfig
+from speechkit.config import Choice
 from speechkit.graphs.monotonic_alignment import gaussian_log_likelihoods, monotonic_durations
 from speechkit.models.acoustic.base import AcousticFacts, AcousticModel, Alignment
 from speechkit.models.encoder.base import Encoder
@@ -43,7 +43,7 @@ class AligningModel(AcousticModel):
         mean_only: Whether all deviations are 1.
     """
 
-    class Config(ComponentConfig):
+    class Config(AcousticModel.Config):
         """Options of models that find durations by likelihood."""
 
         embed_dim: int = Field(192, ge=1)
@@ -55,21 +55,13 @@ class AligningModel(AcousticModel):
         )
         """Encoder of the tokens; it must keep every one of them: subsampling stack, subsampling_factor 1."""
         speaker_dim: int = Field(256, ge=1)
-        """Width of the speakers' embedding, where there are several."""
+        """Width of the vector that tells who speaks, and how."""
 
     def __init__(self, config: Config, facts: AcousticFacts, dim: int, mean_only: bool = False) -> None:
         super().__init__(config, facts)
         self.text = TextPrior(config, facts.vocabulary.size, dim, mean_only)
-        self.cond_dim = config.speaker_dim if facts.num_speakers > 1 else 0
-        self.speakers = nn.Embedding(facts.num_speakers, self.cond_dim) if self.cond_dim else None
-
-    def condition(self, speakers: Tensor | None, batch: int) -> Tensor | None:
-        """(B, 1, C) of ``speakers`` (B,), the first speaker where it is None; None where training has heard one only."""
-        if self.speakers is None:
-            return None
-        if speakers is None:
-            speakers = torch.zeros(batch, dtype=torch.int64, device=self.speakers.weight.device)
-        return self.speakers(speakers).unsqueeze(1)
+        self.add_conditions(config.speaker_dim)
+        self.cond_dim = self.conditions.dim
 
 
 class TextPrior(nn.Module):

@@ -9,9 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from speechkit.config import ComponentConfig
 from speechkit.models.acoustic.base import (
-    AcousticFacts,
     AcousticModel,
     Alignment,
     Compared,
@@ -20,7 +18,8 @@ from speechkit.models.acoustic.base import (
     Speech,
     Spoken,
 )
-from speechkit.models.acoustic.speaking import Decoded, compare_stop, frames_heard, speak
+from speechkit.models.acoustic.condition import TOLD
+from speechkit.models.acoustic.speaking import Decoded, compare_stop, frames_heard, say_along, speak
 from speechkit.nn.attention_durations import attention_durations
 from speechkit.utils.lens import padding_mask
 
@@ -29,10 +28,11 @@ class AttentionModel(AcousticModel):
     """Encoder, a decoder that hears its past and looks at the encodings, and a post-net over what it said.
 
     A subclass makes ``self.encoder`` from tokens (B, U) and lengths to encodings (B, U, ``out_dim``), ``self.decoder``, see
-    :meth:`decode`, and ``self.postnet`` from frames (B, T, F) and lengths to better ones; then it calls :meth:`add_speakers`.
+    :meth:`decode`, and ``self.postnet`` from frames (B, T, F) and lengths to better ones; then it calls
+    ``add_conditions(self.encoder.out_dim)``.
     """
 
-    class Config(ComponentConfig):
+    class Config(AcousticModel.Config):
         """Options of all acoustic models with attention."""
 
         reduction_factor: int = Field(1, ge=1)
@@ -41,27 +41,22 @@ class AttentionModel(AcousticModel):
         """Probability of being the last frame above which a frame is the last."""
         max_token_seconds: float = Field(0.5, gt=0)
         """Synthesis is stopped when it takes longer than so many seconds for each token, and for two more."""
+        own_frames: float = Field(0.0, ge=0, le=1)
+        """Probability of a step in training to hear what the model has just said in place of the recording: 0 is teacher
+        forcing, and fast; 1 is free running, and what is between scheduled sampling (Bengio et al., 2015)."""
 
     gives = frozenset({"mel", "mel_before", "stop", "alignment"})
-    controls = frozenset({"speakers", "generator"})
+    controls = TOLD | {"generator"}
 
     encoder: nn.Module
     decoder: nn.Module
     postnet: nn.Module
 
-    def add_speakers(self, facts: AcousticFacts) -> None:
-        """Where there is more than one speaker, add an embedding of each to the encodings."""
-        self.speakers = nn.Embedding(facts.num_speakers, self.encoder.out_dim) if facts.num_speakers > 1 else None
-        if self.speakers is not None:
-            nn.init.normal_(self.speakers.weight, std=0.3)
-
-    def encode(self, tokens: Tensor, token_lens: Tensor, speakers: Tensor | None) -> Tensor:
-        """Encodings (B, U, M) of ``tokens`` (B, U), spoken by ``speakers`` (B,)."""
+    def encode(self, tokens: Tensor, token_lens: Tensor, given: Speech | Controls) -> Tensor:
+        """Encodings (B, U, M) of ``tokens`` (B, U), to be spoken as in recordings or as asked for."""
         memory = self.encoder(tokens.masked_fill(padding_mask(token_lens, tokens.shape[1]), 0), token_lens)
-        if self.speakers is None:
-            return memory
-        speakers = torch.zeros_like(token_lens) if speakers is None else speakers
-        return memory + self.speakers(speakers).unsqueeze(1)
+        cond = self.condition(given, token_lens)
+        return memory if cond is None else memory + cond
 
     def start(self, memory: Tensor, memory_lens: Tensor) -> Any:
         """The decoder's state before the first step."""
@@ -87,10 +82,35 @@ class AttentionModel(AcousticModel):
         return self.decoder(frames, state, generator)
 
     def forward(self, speech: Speech) -> Learned:
-        """Learn from recordings, each step told what came before it."""
-        heard, step_lens = frames_heard(speech.feats, speech.feat_lens, self.config.reduction_factor)
-        memory = self.encode(speech.tokens, speech.token_lens, speech.speakers)
-        decoded, _ = self.decode(heard, self.start(memory, speech.token_lens))
+        """Learn from recordings, each step told what came before it, but for those that hear what the model has said."""
+        memory = self.encode(speech.tokens, speech.token_lens, speech)
+        return self.compare(self.follow(speech, memory, self.config.own_frames if self.training else 0.0), speech)
+
+    def follow(
+        self, speech: Speech, memory: Tensor, own: float = 0.0, generator: torch.Generator | None = None
+    ) -> Decoded:
+        """Say as many frames as recordings have.
+
+        Args:
+            speech: The recordings.
+            memory: (B, U, M) encodings.
+            own: Probability of a step to hear what the model has just said, not the recording; see the config.
+            generator: Of the dropout that stays on.
+        """
+        told, _ = frames_heard(speech.feats, speech.feat_lens, self.config.reduction_factor)
+        state = self.start(memory, speech.token_lens)
+        if own == 0:
+            return self.decode(told, state, generator)[0]
+
+        def step(frame: Tensor) -> Decoded:
+            nonlocal state
+            decoded, state = self.decode(frame, state, generator)
+            return decoded
+
+        return say_along(step, told, own)
+
+    def compare(self, decoded: Decoded, speech: Speech) -> Learned:
+        """What was said, and what the post-net makes of it, beside recordings."""
         before = decoded.feats[:, : speech.feats.shape[1]]
         after = self.postnet(before, speech.feat_lens)
         compared = {
@@ -98,12 +118,13 @@ class AttentionModel(AcousticModel):
             "mel_before": Compared(before, speech.feats, speech.feat_lens),
             "stop": compare_stop(decoded.stop, speech.feat_lens, self.config.reduction_factor),
         }
+        step_lens = -(-speech.feat_lens // self.config.reduction_factor)
         return Learned(compared, alignment=Alignment(decoded.weights, step_lens, speech.token_lens))
 
     @torch.no_grad()
     def synthesize(self, tokens: Tensor, token_lens: Tensor, controls: Controls) -> Spoken:
         """Speak until it says that it has ended, or until it takes too long."""
-        memory = self.encode(tokens, token_lens, controls.speakers)
+        memory = self.encode(tokens, token_lens, controls)
         state = self.start_speaking(memory, token_lens)
 
         def step(frame: Tensor) -> Decoded:

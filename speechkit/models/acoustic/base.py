@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
+from pydantic import model_validator
 from torch import Tensor, nn
 
-from speechkit.config import Component, ComponentConfig
+from speechkit.config import Choice, Component, ComponentConfig
+from speechkit.models.acoustic.condition import TOLD, Condition, Conditions, SpeakerEmbedding, Told
 from speechkit.text.vocabulary import Vocabulary
 
 
@@ -141,7 +143,9 @@ class Controls:
         temperature: Deviation of the noise, for models that sample; 1 is that of training.
         duration_temperature: Likewise of durations, for models that sample those.
         generator: Where random numbers come from; None for torch's own.
-        style: (B, K), or (B, H, K) for H heads, weights of style tokens that add up to 1; None for all alike.
+        style: (B, K), or (B, H, K) for H heads, weights of style tokens that add up to 1, in place of a reference.
+        reference: (B, T, F) features of recordings to sound like; None for what is usual for the speaker.
+        reference_lens: (B,) int64, of these.
     """
 
     speakers: Tensor | None = None
@@ -152,6 +156,8 @@ class Controls:
     duration_temperature: float = 0.8
     generator: torch.Generator | None = None
     style: Tensor | None = None
+    reference: Tensor | None = None
+    reference_lens: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -181,23 +187,49 @@ class AcousticModel(nn.Module, Component, kind="acoustic"):
     """Maps tokens to features. An utterance alone and in a padded batch gets the same.
 
     Where the options of a model decide what it needs, gives and obeys, its class names all that it may, and the instance
-    what it does.
+    what it does. A model that can be told who speaks, and how, calls :meth:`add_conditions` in its constructor.
 
     Args:
         config: The options.
         facts: Of the data.
     """
 
+    class Config(ComponentConfig):
+        """Options of all acoustic models."""
+
+        conditions: tuple[Choice[Condition], ...] = (SpeakerEmbedding.Config(),)
+        """What tells who speaks, and how: embedding, a table of the speakers; reference, a recording; style_tokens, a
+        recording as a mixture of learned styles; or several of them, [embedding, style_tokens] for instance."""
+
+        @model_validator(mode="after")
+        def _conditions_differ(self) -> Self:
+            names = [each.name for each in self.conditions]
+            if len(set(names)) < len(names):
+                raise ValueError(f"conditions: expected each of them once, got {', '.join(names)}")
+            return self
+
     needs: ClassVar[frozenset[str]] = frozenset()
     """Fields of :class:`Speech` beyond tokens, features and speakers that it learns from: durations, pitch, energy, wav."""
     gives: ClassVar[frozenset[str]] = frozenset()
     """What it fills in of :class:`Learned`: names of ``compared`` and ``nats``, ``alignment`` and ``segments``."""
-    controls: ClassVar[frozenset[str]] = frozenset({"speakers"})
+    controls: ClassVar[frozenset[str]] = TOLD
     """Fields of :class:`Controls` that it obeys."""
 
     def __init__(self, config: ComponentConfig, facts: AcousticFacts) -> None:
         super().__init__()
         self.config, self.facts = config, facts
+
+    def add_conditions(self, dim: int) -> None:
+        """Make ``self.conditions``, which gives vectors of width ``dim``."""
+        self.conditions = Conditions(self.config.conditions, self.facts.feat_dim, self.facts.num_speakers, dim)
+        self.controls = self.controls - TOLD | self.conditions.controls
+
+    def condition(self, given: Speech | Controls, token_lens: Tensor) -> Tensor | None:
+        """(B, 1, D): who speaks, and how, as in recordings or as asked for; None where nothing is to be told apart."""
+        if isinstance(given, Speech):
+            return self.conditions(Told(given.speakers, given.feats, given.feat_lens))
+        speakers = torch.zeros_like(token_lens) if given.speakers is None else given.speakers
+        return self.conditions(Told(speakers, given.reference, given.reference_lens, given.style))
 
     def fit(self, speeches: Iterable[Speech]) -> None:
         """Look once at the recordings to train on, before the first step: for statistics that are kept with the weights.

@@ -9,7 +9,7 @@ import torch
 from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
-from speechkit.config import Choice, ComponentConfig, Config
+from speechkit.config import Choice, Config
 from speechkit.graphs.monotonic_alignment import monotonic_durations
 from speechkit.models.acoustic.base import (
     AcousticFacts,
@@ -21,10 +21,10 @@ from speechkit.models.acoustic.base import (
     Speech,
     Spoken,
 )
+from speechkit.models.acoustic.condition import TOLD
 from speechkit.models.encoder.base import Encoder
 from speechkit.models.encoder.fft import FeedForwardTransformer
 from speechkit.nn.length_regulator import regulate_length
-from speechkit.nn.style_tokens import StyleTokens
 from speechkit.nn.text_aligner import TextAligner
 from speechkit.nn.variance_predictor import VariancePredictor, durations_from_logs, log_durations
 from speechkit.utils.lens import padding_mask
@@ -107,13 +107,11 @@ class FeedForwardModel(AcousticModel):
     give the frames more than the tokens have.
     """
 
-    class Config(ComponentConfig):
+    class Config(AcousticModel.Config):
         """What feed-forward acoustic models share."""
 
         embed_dim: int = Field(256, ge=1)
         """Width of the token embeddings."""
-        style_tokens: int = Field(0, ge=0)
-        """Styles that training finds in how recordings sound (Wang et al., 2018), to be mixed in synthesis; 0 for none."""
         encoder: SequenceEncoder = keep_positions(FeedForwardTransformer.Config())
         """Over the tokens: fft, conformer, transformer, lstm ... Its subsampling need not be named."""
         decoder: SequenceEncoder = keep_positions(FeedForwardTransformer.Config())
@@ -126,36 +124,30 @@ class FeedForwardModel(AcousticModel):
 
     needs = frozenset({"durations"})
     gives = frozenset({"log_duration", "alignment"})
-    controls = frozenset({"speakers", "speed", "style"})
+    controls = TOLD | {"speed"}
 
     def __init__(self, config: Config, facts: AcousticFacts) -> None:
         super().__init__(config, facts)
         aligned = config.durations == "aligner"
         self.needs = type(self).needs - ({"durations"} if aligned else set())
         self.gives = type(self).gives - (set() if aligned else {"alignment"})
-        self.controls = type(self).controls - (set() if config.style_tokens else {"style"})
         self.embedding = nn.Embedding(facts.vocabulary.size, config.embed_dim)
         self.encoder = config.encoder.build(in_dim=config.embed_dim)
         dim = self.encoder.out_dim
-        self.speakers = nn.Embedding(facts.num_speakers, dim) if facts.num_speakers > 1 else None
-        self.styles = StyleTokens(facts.feat_dim, dim, config.style_tokens) if config.style_tokens else None
+        self.add_conditions(dim)
         self.aligner = TextAligner(dim, facts.feat_dim) if aligned else None
         self.duration = config.duration.make(dim)
         self.decoder = config.decoder.build(in_dim=dim)
 
-    def encode(self, tokens: Tensor, token_lens: Tensor, speakers: Tensor | None) -> Tensor:
-        """(B, U, D) encodings of tokens (B, U), in the voice of ``speakers`` (B,); None for the first."""
+    def encode(self, tokens: Tensor, token_lens: Tensor, given: Speech | Controls) -> Tensor:
+        """(B, U, D) encodings of tokens (B, U), to be spoken as in recordings or as asked for."""
         encoded, _ = self.encoder(self.embedding(tokens), token_lens)
-        if self.speakers is None:
-            return encoded
-        speakers = token_lens.new_zeros(len(tokens)) if speakers is None else speakers
-        return encoded + self.speakers(speakers).unsqueeze(1)
+        cond = self.condition(given, token_lens)
+        return encoded if cond is None else encoded + cond
 
     def learn(self, speech: Speech) -> Frames:
         """Frames of recordings, with their durations (and pitch ...), and what was predicted of them."""
-        encoded = self.encode(speech.tokens, speech.token_lens, speech.speakers)
-        if self.styles is not None:
-            encoded = encoded + self.styles(speech.feats, speech.feat_lens).unsqueeze(1)
+        encoded = self.encode(speech.tokens, speech.token_lens, speech)
         durations, alignment = self._durations(encoded, speech)
         target = log_durations(durations)
         heard = encoded.detach() if self.config.duration.stop_gradient else encoded
@@ -167,9 +159,7 @@ class FeedForwardModel(AcousticModel):
 
     def speak(self, tokens: Tensor, token_lens: Tensor, controls: Controls) -> Frames:
         """Frames of tokens (B, U), with everything as predicted."""
-        encoded = self.encode(tokens, token_lens, controls.speakers)
-        if self.styles is not None:
-            encoded = encoded + self._style(controls.style, len(tokens)).unsqueeze(1)
+        encoded = self.encode(tokens, token_lens, controls)
         logs = self.duration(encoded, token_lens)
         least = 0 if self.aligner is None else 1  # of an aligner each token has a frame
         durations = durations_from_logs(logs, token_lens, 1.0 / controls.speed, minimum=least)
@@ -187,13 +177,6 @@ class FeedForwardModel(AcousticModel):
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Frames (B, T, D), their lengths (B,), and the pitch (B, T) in Hz of models that know it."""
         return *regulate_length(encoded, token_lens, durations), None
-
-    def _style(self, weights: Tensor | None, batch: int) -> Tensor:
-        """(B, D) for the weights that are asked for."""
-        if weights is None:
-            number = self.config.style_tokens
-            weights = self.styles.tokens.new_full((batch, number), 1 / number)
-        return self.styles.mix(weights)
 
     def _durations(self, encoded: Tensor, speech: Speech) -> tuple[Tensor, Alignment | None]:
         """(B, U) int64, given or found by the aligner."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from speechkit.models.acoustic.aligning import AligningModel, find_durations, hard_alignment, spread
 from speechkit.models.acoustic.base import AcousticFacts, Compared, Controls, Learned, Speech, Spoken
+from speechkit.models.acoustic.condition import TOLD
 from speechkit.nn.gaussian import draw_noise, gaussian_nats
 from speechkit.nn.glow import Glow
 from speechkit.nn.variance_predictor import VariancePredictor, durations_from_logs, log_durations
@@ -70,7 +71,7 @@ class GlowTts(AligningModel, name="glow_tts"):
             return self
 
     gives: ClassVar[frozenset[str]] = frozenset({"log_duration", "likelihood", "alignment"})
-    controls: ClassVar[frozenset[str]] = frozenset({"speakers", "speed", "temperature"})
+    controls: ClassVar[frozenset[str]] = TOLD | {"speed", "temperature"}
 
     def __init__(self, config: Config, facts: AcousticFacts) -> None:
         super().__init__(config, facts, facts.feat_dim, config.mean_only)
@@ -93,7 +94,7 @@ class GlowTts(AligningModel, name="glow_tts"):
 
     def forward(self, speech: Speech) -> Learned:
         """Learn from recordings; see :meth:`AcousticModel.forward`."""
-        cond = self.condition(speech.speakers, len(speech.tokens))
+        cond = self.condition(speech, speech.token_lens)
         prior = self.text(speech.tokens, speech.token_lens)
         z, lens, log_det = self.decoder(speech.feats, speech.feat_lens, cond)
         durations = find_durations(z, lens, prior, speech.token_lens)
@@ -109,7 +110,7 @@ class GlowTts(AligningModel, name="glow_tts"):
     @torch.inference_mode()
     def synthesize(self, tokens: Tensor, token_lens: Tensor, controls: Controls) -> Spoken:
         """Speak; see :meth:`AcousticModel.synthesize`. The last token lasts until the last group of frames is full."""
-        cond = self.condition(controls.speakers, len(tokens))
+        cond = self.condition(controls, token_lens)
         prior = self.text(tokens, token_lens)
         logs = self._log_durations(prior.hidden, token_lens, cond)
         durations = durations_from_logs(logs, token_lens, 1 / controls.speed, "log", "keep_total", minimum=1)

@@ -21,6 +21,7 @@ from speechkit.models.acoustic.base import (
     Speech,
     Spoken,
 )
+from speechkit.models.acoustic.condition import TOLD
 from speechkit.models.acoustic.speaking import frames_heard
 from speechkit.models.acoustic.text_encoder import TextEncoder, TextEncoderConfig
 from speechkit.nn.gaussian_upsampling import GaussianUpsampling
@@ -78,13 +79,13 @@ class NonAttentiveTacotron(AcousticModel, name="non_attentive_tacotron"):
 
     needs = frozenset({"durations"})
     gives = frozenset({"mel", "mel_before", "log_duration", "alignment"})
-    controls = frozenset({"speakers", "speed", "generator"})
+    controls = TOLD | {"speed", "generator"}
 
     def __init__(self, config: Config, facts: AcousticFacts) -> None:
         super().__init__(config, facts)
         self.encoder = TextEncoder(config, facts.vocabulary.size)
         dim = self.encoder.out_dim
-        self.speakers = nn.Embedding(facts.num_speakers, dim) if facts.num_speakers > 1 else None
+        self.add_conditions(dim)
         aligned = config.durations == "aligner"
         self.needs = type(self).needs - ({"durations"} if aligned else set())
         self.gives = type(self).gives - (set() if aligned else {"alignment"})
@@ -99,14 +100,12 @@ class NonAttentiveTacotron(AcousticModel, name="non_attentive_tacotron"):
             facts.feat_dim, config.postnet_dim, config.postnet_layers, config.postnet_kernel, config.postnet_dropout
         )
 
-    def encode(self, tokens: Tensor, token_lens: Tensor, speakers: Tensor | None) -> Tensor:
-        """Encodings (B, U, D) of ``tokens`` (B, U), spoken by ``speakers`` (B,), 0 at padding."""
+    def encode(self, tokens: Tensor, token_lens: Tensor, given: Speech | Controls) -> Tensor:
+        """Encodings (B, U, D) of ``tokens`` (B, U), to be spoken as in recordings or as asked for, 0 at padding."""
         padding = padding_mask(token_lens, tokens.shape[1])
         encoded = self.encoder(tokens.masked_fill(padding, 0), token_lens)
-        if self.speakers is None:
-            return encoded
-        speakers = torch.zeros_like(token_lens) if speakers is None else speakers
-        return (encoded + self.speakers(speakers).unsqueeze(1)).masked_fill(padding.unsqueeze(2), 0.0)
+        cond = self.condition(given, token_lens)
+        return encoded if cond is None else (encoded + cond).masked_fill(padding.unsqueeze(2), 0.0)
 
     def start(self, upsampled: Tensor) -> FrameState:
         """The decoder's state before the first frame of ``upsampled`` (B, T, D)."""
@@ -132,7 +131,7 @@ class NonAttentiveTacotron(AcousticModel, name="non_attentive_tacotron"):
 
     def forward(self, speech: Speech) -> Learned:
         """Learn from recordings, each frame told the one before it."""
-        encoded = self.encode(speech.tokens, speech.token_lens, speech.speakers)
+        encoded = self.encode(speech.tokens, speech.token_lens, speech)
         durations, alignment = self._durations(encoded, speech)
         predicted = self.duration(encoded, speech.token_lens)
         upsampled, _, _ = self.upsampling(encoded, speech.token_lens, durations, speech.feats.shape[1])
@@ -148,7 +147,7 @@ class NonAttentiveTacotron(AcousticModel, name="non_attentive_tacotron"):
     @torch.no_grad()
     def synthesize(self, tokens: Tensor, token_lens: Tensor, controls: Controls) -> Spoken:
         """Speak for as long as the predicted durations say."""
-        encoded = self.encode(tokens, token_lens, controls.speakers)
+        encoded = self.encode(tokens, token_lens, controls)
         least = 0 if self.aligner is None else 1  # of an aligner each token has a frame
         logs = self.duration(encoded, token_lens)
         durations = durations_from_logs(logs, token_lens, 1.0 / controls.speed, minimum=least)

@@ -86,8 +86,9 @@ class RecurrentDecoder(nn.Module):
         """Some steps more; see :meth:`speechkit.models.acoustic.attention_model.AttentionModel.decode`."""
         heard = self.prenet(frames, generator)
         looked, weights, attention = self.attention_rnn(heard, state.attention)
-        out, stack = self.stack(self.narrow(looked), state.stack)
+        states, stack = self.stack(self.narrow(looked), state.stack)
+        out = states
         if self.out_context:
-            out = torch.cat([out, looked[..., self.query_dim :].to(out.dtype)], dim=2)
+            out = torch.cat([states, looked[..., self.query_dim :].to(out.dtype)], dim=2)
         feats = self.out(out).unflatten(2, (-1, self.feat_dim)).flatten(1, 2)
-        return Decoded(feats, self.stop(out).flatten(1), weights), RecurrentState(attention, stack)
+        return Decoded(feats, self.stop(out).flatten(1), weights, states), RecurrentState(attention, stack)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
@@ -22,11 +22,19 @@ class Decoded:
         feats: (B, S r, F).
         stop: (B, S r) logits of "speech ends here or has ended".
         weights: (B, S, U), where each step looks; None for decoders that need not look.
+        states: (B, S, D), the hidden vectors that it says them from.
     """
 
     feats: Tensor
     stop: Tensor
     weights: Tensor | None = None
+    states: Tensor | None = None
+
+
+def join(said: Sequence[Decoded]) -> Decoded:
+    """One after the other."""
+    parts = {each.name: [getattr(one, each.name) for one in said] for each in fields(Decoded)}
+    return Decoded(**{name: None if part[0] is None else torch.cat(part, dim=1) for name, part in parts.items()})
 
 
 def frames_heard(feats: Tensor, feat_lens: Tensor, reduction_factor: int) -> tuple[Tensor, Tensor]:
@@ -90,14 +98,31 @@ def speak(step: Callable[[Tensor], Decoded], limits: Tensor, feat_dim: int, thre
         said.append(decoded)
         last, frames = decoded.feats[:, -1:], frames + decoded.feats.shape[1]
         ended |= (decoded.stop > wanted).any(1)
-    feats, stop = (torch.cat([getattr(each, name) for each in said], dim=1) for name in ("feats", "stop"))
-    before = (~(stop > wanted)).cumprod(1).sum(1)  # frames before the first that ends
+    decoded = join(said)
+    feats, weights = decoded.feats, decoded.weights
+    before = (~(decoded.stop > wanted)).cumprod(1).sum(1)  # frames before the first that ends
     lens = torch.minimum(before + 1, limits)
     padding = padding_mask(lens)
-    weights = None
-    if said[0].weights is not None:
-        weights = torch.cat([each.weights for each in said], dim=1)
+    if weights is not None:
         weights = weights.repeat_interleave(feats.shape[1] // weights.shape[1], dim=1)[:, : padding.shape[1]]
         weights = weights.masked_fill(padding.unsqueeze(2), 0.0)
     feats = feats[:, : padding.shape[1]].masked_fill(padding.unsqueeze(2), 0.0)
     return Said(feats, lens, before < limits, weights)
+
+
+def say_along(step: Callable[[Tensor], Decoded], told: Tensor, own: float) -> Decoded:
+    """Call a decoder with what it is told, or with its own last frame, through which gradients go back.
+
+    Args:
+        step: From one frame for each utterance (B, 1, F) to the next group of r.
+        told: (B, S, F), what came before each of the steps in recordings; the first one is always heard.
+        own: Probability of a step to hear its own last frame, above 0: 1 is free running, less is scheduled sampling
+            (Bengio et al., 2015, arXiv:1506.03099).
+    """
+    said = []
+    for frame in told.split(1, dim=1):
+        if said:
+            last = said[-1].feats[:, -1:].to(frame.dtype)
+            frame = last if own == 1 else torch.where(torch.rand_like(frame[:, :, :1]) < own, last, frame)
+        said.append(step(frame))
+    return join(said)

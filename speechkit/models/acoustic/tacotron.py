@@ -68,7 +68,7 @@ class Tacotron(RecurrentModel, name="tacotron"):
         self.encoder = CbhgEncoder(config, facts.vocabulary.size)
         self.decoder = make_decoder(config, self.encoder.out_dim, facts.feat_dim)
         self.postnet = CbhgPostnet(config, facts.feat_dim)
-        self.add_speakers(facts)
+        self.add_conditions(self.encoder.out_dim)
 
 
 class CbhgEncoder(nn.Module):

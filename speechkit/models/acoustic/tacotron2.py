@@ -65,7 +65,7 @@ class Tacotron2(RecurrentModel, name="tacotron2"):
         self.postnet = Postnet(
             facts.feat_dim, config.postnet_dim, config.postnet_layers, config.postnet_kernel, config.postnet_dropout
         )
-        self.add_speakers(facts)
+        self.add_conditions(self.encoder.out_dim)
 
 
 def make_decoder(config: Tacotron2.Config, feat_dim: int) -> RecurrentDecoder:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor, nn
 
-from speechkit.config import ComponentConfig
+from speechkit.models.acoustic.base import AcousticModel
 from speechkit.nn.conv_lstm import ConvLstm
 
 
-class TextEncoderConfig(ComponentConfig):
+class TextEncoderConfig(AcousticModel.Config):
     """Options of models with this encoder."""
 
     embedding_dim: int = Field(512, ge=1)

@@ -77,7 +77,7 @@ class TransformerTts(AttentionModel, name="transformer_tts"):
         self.postnet = Postnet(
             facts.feat_dim, config.postnet_dim, config.postnet_layers, config.postnet_kernel, config.postnet_dropout
         )
-        self.add_speakers(facts)
+        self.add_conditions(self.encoder.out_dim)
 
 
 class TextTransformer(nn.Module):
@@ -188,4 +188,4 @@ class FrameTransformer(nn.Module):
 
     def _say(self, x: Tensor, weights: Tensor) -> Decoded:
         feats = self.out(x).unflatten(2, (-1, self.feat_dim)).flatten(1, 2)
-        return Decoded(feats, self.stop(x).flatten(1), weights)
+        return Decoded(feats, self.stop(x).flatten(1), weights, x)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from speechkit.config import Choice
 from speechkit.models.acoustic.aligning import AligningModel, find_durations, hard_alignment, spread
 from speechkit.models.acoustic.base import AcousticFacts, Controls, Learned, Speech, Spoken
+from speechkit.models.acoustic.condition import TOLD
 from speechkit.models.acoustic.pieces import build_generator, speak_pieces
 from speechkit.models.vocoder.base import Vocoder, VocoderInput
 from speechkit.models.vocoder.hifigan import HifiGan
@@ -84,7 +85,7 @@ class Vits(AligningModel, name="vits"):
 
     needs: ClassVar[frozenset[str]] = frozenset({"wav"})
     gives: ClassVar[frozenset[str]] = frozenset({"kl", "duration", "segments", "alignment"})
-    controls: ClassVar[frozenset[str]] = frozenset({"speakers", "speed", "temperature", "duration_temperature"})
+    controls: ClassVar[frozenset[str]] = TOLD | {"speed", "temperature", "duration_temperature"}
 
     def __init__(self, config: Config, facts: AcousticFacts) -> None:
         super().__init__(config, facts, config.latent_dim)
@@ -109,7 +110,7 @@ class Vits(AligningModel, name="vits"):
     def forward(self, speech: Speech) -> Learned:
         """Learn from recordings; see :meth:`AcousticModel.forward`."""
         lens, num_frames = speech.feat_lens, speech.feats.shape[1]
-        padding, cond = padding_mask(lens, num_frames), self.condition(speech.speakers, len(speech.tokens))
+        padding, cond = padding_mask(lens, num_frames), self.condition(speech, speech.token_lens)
         prior = self.text(speech.tokens, speech.token_lens)
         latent = self.posterior(self.spectrum(speech.wav, lens, num_frames), padding, cond)
         mapped, _ = self.flow(latent.z, padding, cond)
@@ -129,7 +130,7 @@ class Vits(AligningModel, name="vits"):
     @torch.inference_mode()
     def synthesize(self, tokens: Tensor, token_lens: Tensor, controls: Controls) -> Spoken:
         """Speak; see :meth:`AcousticModel.synthesize`. The total duration is ``1 / speed`` times what was drawn."""
-        cond = self.condition(controls.speakers, len(tokens))
+        cond = self.condition(controls, token_lens)
         prior = self.text(tokens, token_lens)
         rhythm = self._rhythm(prior.hidden, cond)
         drawn = self.durations.sample(rhythm, token_lens, controls.duration_temperature, controls.generator)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from feed_forward_cases import BUCKETS, CONFORMER, FACTS, TINY, VARIED, alone, build, speech
+from feed_forward_cases import BUCKETS, CONFORMER, TINY, VARIED, alone, build, speech
 
 from speechkit.config import ConfigError, dump, validate
 from speechkit.models.acoustic.base import Controls
@@ -18,7 +18,7 @@ CASES = {
     "fastspeech": {"name": "fastspeech", **TINY, "durations": "given"},
     "fastspeech-postnet-conformer": {"name": "fastspeech", **TINY, "durations": "given", "encoder": CONFORMER,
                                      "postnet_layers": 2, "postnet_dim": 6, "postnet_dropout": 0.0},
-    "fastspeech-styles": {"name": "fastspeech", **TINY, "style_tokens": 3},
+    "fastspeech-styles": {"name": "fastspeech", **TINY, "conditions": ["embedding", {"name": "style_tokens", "num_tokens": 3}]},
     "fastspeech2": {"name": "fastspeech2", **VARIED},
     "fastspeech2-aligner": {"name": "fastspeech2", **VARIED, "durations": "aligner"},
     "fastspeech2-frame-buckets": {"name": "fastspeech2", **VARIED, "variance_level": "frame", "pitch": BUCKETS,
@@ -73,7 +73,7 @@ def test_it_gives_what_it_says_and_gradients_reach_every_parameter(options):
     loss.backward()
     unreached = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.ne(0).any()]
     # Fewer than 65 frames are one step of the reference encoder's GRU, which has no past to weigh.
-    assert unreached in ([], ["styles.reference.gru.weight_hh_l0"])
+    assert unreached in ([], ["conditions.parts.style_tokens.styles.reference.gru.weight_hh_l0"])
 
 
 @every_model
@@ -99,23 +99,18 @@ def test_speakers_differ_and_the_first_speaks_if_nobody_is_named(options):
     assert hidden[2].shape != hidden[0].shape or not torch.allclose(hidden[2], hidden[0])
 
 
-def test_one_speaker_has_no_table():
-    assert build(CASES["fastspeech"], replace(FACTS, num_speakers=1)).speakers is None
-
-
 def test_styles_are_mixed_as_asked_and_a_recordings_own_can_be_given():
     model, batch = build(CASES["fastspeech-styles"]).eval(), speech()
-    weights = model.styles.weights(batch.feats, batch.feat_lens)
+    weights = model.conditions.parts["style_tokens"].styles.weights(batch.feats, batch.feat_lens)
     model.duration = torch.nn.Module()
     model.duration.forward = lambda x, lens: log_durations(batch.durations)
     same = model.synthesize(batch.tokens, batch.token_lens, Controls(batch.speakers, style=weights))
     torch.testing.assert_close(same.feats, model(batch).compared["mel"].predicted)
     first, *others = (
         model.synthesize(batch.tokens, batch.token_lens, Controls(style=style)).feats
-        for style in (None, torch.full((3, 3), 1 / 3), torch.eye(3))
+        for style in (torch.full((3, 3), 1 / 3), torch.eye(3))
     )
-    torch.testing.assert_close(first, others[0])
-    assert not torch.allclose(first, others[1])
+    assert not torch.allclose(first, others[0])
     assert "style" in model.controls and "style" not in build(CASES["fastspeech"]).controls
 
 

@@ -6,6 +6,7 @@ from aligning_cases import ENCODER, TEXT, facts
 
 from speechkit.config import validate
 from speechkit.models.acoustic.aligning import AligningModel, Gaussians, find_durations, hard_alignment, spread
+from speechkit.models.acoustic.base import Controls
 
 
 def model(num_speakers: int = 1, mean_only: bool = False, **options) -> AligningModel:
@@ -53,10 +54,11 @@ def test_deviations_are_one_where_only_the_mean_is_asked_for():
 
 
 def test_speakers_are_heard_where_there_are_several():
-    several = model(3)
-    assert torch.equal(several.condition(None, 2), several.condition(torch.tensor([0, 0]), 2))
-    assert not torch.equal(several.condition(torch.tensor([0, 1]), 2)[0], several.condition(torch.tensor([0, 1]), 2)[1])
-    assert model(1).condition(torch.tensor([0, 0]), 2) is None
+    several, lens = model(3), torch.tensor([4, 2])
+    nobody, first = several.condition(Controls(), lens), several.condition(Controls(torch.tensor([0, 1])), lens)
+    assert torch.equal(nobody[0], nobody[1]) and torch.equal(nobody[0], first[0])
+    assert first.shape == (2, 1, 5) and not torch.equal(first[0], first[1])
+    assert model(1).condition(Controls(), lens) is None and model(1).cond_dim == 0
 
 
 def test_an_encoder_that_drops_tokens_is_refused():

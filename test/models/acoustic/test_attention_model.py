@@ -23,7 +23,7 @@ def total(model, learned):
     losses = []
     for of, options in wanted.items():
         kind = SpeechObjective.registry[options["name"]]
-        kind.check(of, type(model))
+        kind.check(of, model.gives)
         losses.append(kind.Config().build(of=of)(learned))
     return torch.stack(losses)
 
@@ -67,7 +67,7 @@ def test_gradients_reach_every_parameter(name):
 def test_step_by_step_it_says_the_same_as_all_at_once_when_it_hears_the_same_frames(name, reduction_factor):
     model = build(name, reduction_factor=reduction_factor).eval()
     frames, given = torch.randn(B, 6, F), speech()
-    memory = model.encode(given.tokens, given.token_lens, given.speakers)
+    memory = model.encode(given.tokens, given.token_lens, given)
     seed = torch.Generator().manual_seed(5)
     whole, _ = model.decode(frames, model.start(memory, given.token_lens), generator=seed)
     seed, state = torch.Generator().manual_seed(5), model.start(memory, given.token_lens)
@@ -77,6 +77,36 @@ def test_step_by_step_it_says_the_same_as_all_at_once_when_it_hears_the_same_fra
         torch.testing.assert_close(one.feats, whole.feats[:, span])
         torch.testing.assert_close(one.stop, whole.stop[:, span])
         torch.testing.assert_close(one.weights, whole.weights[:, s : s + 1])
+
+
+@every_model
+@pytest.mark.parametrize("reduction_factor", [1, 3])
+def test_free_running_says_what_synthesis_says_and_gradients_go_back_through_it(name, reduction_factor):
+    options = {"reduction_factor": reduction_factor, "stop_threshold": 0.999, "max_token_seconds": 0.2}
+    model, given = build(name, **without_dropout(name), **options).eval(), speech()
+    memory = model.encode(given.tokens, given.token_lens, given)
+    free = model.follow(given, memory, own=1.0)
+    said = model.synthesize(given.tokens, given.token_lens, Controls(given.speakers))
+    torch.testing.assert_close(model.postnet(free.feats[:, :T], given.feat_lens)[0], said.feats[0, :T], atol=1e-5, rtol=1e-4)
+    steps = -(-T // reduction_factor)
+    assert free.states.shape[:2] == (B, steps) and free.weights.shape == (B, steps, U)
+    (first,) = torch.autograd.grad(free.states[:, -1].sum(), model.decoder.out.bias)
+    assert first.ne(0).any()  # of what was said before the last step, and then heard
+
+
+@every_model
+def test_what_a_step_hears_is_told_or_its_own(name):
+    model, given = build(name, **without_dropout(name)).eval(), speech()
+    memory = model.encode(given.tokens, given.token_lens, given)
+    told, one_by_one, half, free = (model.follow(given, memory, own) for own in (0.0, 1e-12, 0.5, 1.0))
+    torch.testing.assert_close(one_by_one.feats, told.feats)
+    torch.testing.assert_close(free.feats[:, :1], told.feats[:, :1])
+    for one, other in ((told, free), (told, half), (half, free)):
+        assert not torch.allclose(one.feats, other.feats)
+    model = build(name, own_frames=1.0, **without_dropout(name))
+    for training in (True, False):  # to validate, recordings are told
+        said = model.train(training).follow(given, model.encode(given.tokens, given.token_lens, given), float(training))
+        torch.testing.assert_close(model(given).compared["mel_before"].predicted, said.feats)
 
 
 @every_model
@@ -102,10 +132,10 @@ def test_an_utterance_sounds_the_same_alone_and_with_others(name):
 def test_each_speaker_has_a_voice(name):
     model, given = build(name, **without_dropout(name)).eval(), speech()
     tokens, lens = given.tokens[:1], given.token_lens[:1]
-    first, second = (model.encode(tokens, lens, torch.tensor([speaker])) for speaker in range(SPEAKERS))
+    first, second = (model.encode(tokens, lens, Controls(torch.tensor([speaker]))) for speaker in range(SPEAKERS))
     assert (first != second).any()
-    torch.testing.assert_close(model.encode(tokens, lens, None), first)
-    assert build(name, speakers=1).speakers is None
+    torch.testing.assert_close(model.encode(tokens, lens, Controls()), first)
+    assert build(name, speakers=1).conditions.dim == 0
 
 
 @every_model

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from speechkit.models.acoustic.speaking import Decoded, compare_stop, frames_heard, speak
+from speechkit.models.acoustic.speaking import Decoded, compare_stop, frames_heard, say_along, speak
 
 
 def test_each_step_hears_the_last_frame_of_the_group_before():
@@ -63,3 +63,17 @@ def test_the_threshold_is_a_probability():
     for threshold, frames in ((0.5, 1), (0.9, 2)):
         step, _ = script(stops)
         assert speak(step, torch.tensor([2]), 1, threshold).feat_lens.tolist() == [frames]
+
+
+def test_a_decoder_hears_the_last_frame_of_what_it_has_just_said():
+    def step(frame):
+        return Decoded(torch.cat([frame + 1, frame + 10], dim=1), torch.zeros(len(frame), 2), states=frame)
+
+    told = torch.arange(0.0, 8.0).view(2, 4, 1) * 100
+    own = say_along(step, told, 1.0)
+    assert own.feats[0, :, 0].tolist() == [1, 10, 11, 20, 21, 30, 31, 40] and own.feats[1, 0] == 401
+    assert own.states[0, :, 0].tolist() == [0, 10, 20, 30] and own.weights is None and own.stop.shape == (2, 8)
+    assert torch.equal(say_along(step, told, 1e-12).states, told)
+    torch.manual_seed(0)
+    many = say_along(step, torch.full((999, 2, 1), 100.0), 0.3)
+    assert 0.25 < (many.states[:, 1] == 110).float().mean() < 0.35

@@ -9,7 +9,7 @@ from speechkit.models.acoustic.base import Controls
 
 def test_a_frame_depends_on_none_that_comes_later():
     model, given = build("transformer_tts", prenet_dropout=0.0).eval(), speech()
-    memory = model.encode(given.tokens, given.token_lens, given.speakers)
+    memory = model.encode(given.tokens, given.token_lens, given)
     frames = torch.randn(B, 9, F, requires_grad=True)
     said, _ = model.decode(frames, model.start(memory, given.token_lens))
     (grad,) = torch.autograd.grad(said.feats[:, 4].sum(), frames)
@@ -18,7 +18,7 @@ def test_a_frame_depends_on_none_that_comes_later():
 
 def test_a_state_goes_on_by_one_step_and_keeps_what_it_was():
     model, given = build("transformer_tts").eval(), speech()
-    state = model.start(model.encode(given.tokens, given.token_lens, given.speakers), given.token_lens)
+    state = model.start(model.encode(given.tokens, given.token_lens, given), given.token_lens)
     _, first = model.decode(torch.randn(B, 1, F), state)
     _, second = model.decode(torch.randn(B, 1, F), first)
     assert (state.steps, first.steps, second.steps) == (0, 1, 2)
