@@ -18,7 +18,7 @@ from types import FrameType, ModuleType
 import speechkit
 from speechkit import cli
 
-ORDER = "prepare tokenizer features lm graph train average decode score report transcribe align lattices describe".split()
+ORDER = "prepare tokenizer features lm graph durations train average decode score report transcribe align lattices describe".split()
 
 
 def verbs() -> dict[str, ModuleType]:

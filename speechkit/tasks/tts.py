@@ -49,7 +49,7 @@ from speechkit.text.symbols import CharTokenizer
 from speechkit.text.tokenizer import Tokenizer
 from speechkit.text.vocabulary import Vocabulary
 from speechkit.train.task import Losses
-from speechkit.utils import dist
+from speechkit.utils import dist, log
 from speechkit.utils.files import sha256
 from speechkit.utils.utterances import named
 
@@ -132,7 +132,7 @@ class TtsTask(WaveTask, name="tts"):
         """Facts of the manifests and of the durations; see :meth:`Task.training_data`."""
         facts = manifest_facts(config)
         if config.token_durations is not None:
-            read_token_durations(Path(config.token_durations))
+            report_left_out(config)
             facts["fingerprints"]["token_durations"] = sha256(config.token_durations)
         return facts
 
@@ -164,8 +164,9 @@ class TtsTask(WaveTask, name="tts"):
     # --- data -----------------------------------------------------------------------------------------------------
 
     def open(self, names: list[str]) -> CutSet:
-        """The cuts of some splits, lazily."""
-        return open_splits(names, self.config)
+        """The cuts of some splits, lazily; without those whose durations should be known and are not."""
+        cuts, known = open_splits(names, self.config), self.frame_data.token_durations
+        return cuts if known is None else cuts.filter(lambda cut: cut.id in known)
 
     def tokenize(self, transcript: str) -> list[int]:
         """Normalise, then encode."""
@@ -261,6 +262,25 @@ class TtsTask(WaveTask, name="tts"):
     def take_notes(self) -> list[dict[str, Any]]:
         """Nothing: utterances that cannot be used end training."""
         return []
+
+
+def report_left_out(config: TtsTask.Config) -> None:
+    """Say how many cuts have no durations in the file of the config, if some have none.
+
+    Raises:
+        ValueError: The file cannot be used, or none of the cuts to train or to validate on have any.
+    """
+    known = read_token_durations(Path(config.token_durations))
+    for names in (config.data.train, config.data.valid):
+        ids = [cut.id for cut in open_splits(names, config)]
+        missing = [each for each in ids if each not in known]
+        if ids and len(missing) == len(ids):
+            raise ValueError(
+                f"{config.token_durations}: expected durations of {', '.join(names)}, got none of these; align them, too"
+            )
+        if missing:
+            some = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
+            log.info(f"{', '.join(names)}: {len(missing)} of {len(ids)} utterances have no durations and are left out: {some}")
 
 
 def build_model(config: TtsTask.Config, vocabulary: Vocabulary, num_speakers: int) -> TtsModel:
