@@ -30,7 +30,9 @@ def test_a_long_sentence_is_said_in_parts():
 
 
 def test_a_manner_may_change_within_a_sentence_without_a_pause():
-    found = passages('<speak>A <prosody rate="fast" pitch="+2st">loud</prosody> cry. And <prosody rate="50%">Mr.</prosody> X.</speak>')
+    found = passages(
+        '<speak>A <prosody rate="fast" pitch="+2st">loud</prosody> cry. And <prosody rate="50%">Mr.</prosody> X.</speak>'
+    )
     assert found == [
         Passage("A"),
         Passage("loud", 1.25, 2.0),
@@ -43,11 +45,13 @@ def test_a_manner_may_change_within_a_sentence_without_a_pause():
 
 def test_a_sentence_that_ends_with_its_manner_is_followed_by_a_pause():
     assert passages('<speak>Stop. <prosody rate="2">Now go.</prosody></speak>')[0] == Passage("Stop.", pause=0.2)
-    assert passages('<speak><s>stop</s><s>go</s></speak>') == [Passage("stop", pause=0.2), Passage("go")]
+    assert passages("<speak><s>stop</s><s>go</s></speak>") == [Passage("stop", pause=0.2), Passage("go")]
 
 
 def test_breaks_come_on_top_of_what_punctuation_gives_and_stand_anywhere():
-    found = passages('<speak><break time="300ms"/>Wait <break time="1s"/>here. <break time="1s"/>Now.<break time="2s"/></speak>')
+    found = passages(
+        '<speak><break time="300ms"/>Wait <break time="1s"/>here. <break time="1s"/>Now.<break time="2s"/></speak>'
+    )
     assert found == [
         Passage("", pause=0.3),
         Passage("Wait", pause=1.0),
