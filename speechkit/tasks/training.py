@@ -60,7 +60,7 @@ def _train(config: Task.Config, exp_dir: Path, device: torch.device) -> bool:
 # Keys that training does not look at, those that change how it runs and not what it computes, and its length.
 MAY_CHANGE = ("search.", "search:", "data.test:", "data.num_workers:", "data.cache_audio:", "train.num_threads:")
 MAY_CHANGE += ("train.device:", "train.keep:", "train.checkpoint_every:", "train.checkpoint_steps:")
-MAY_CHANGE += ("train.max_epochs:", "train.max_steps:", "train.average:", "train.average_by:")
+MAY_CHANGE += ("vocoder: ", "train.max_epochs:", "train.max_steps:", "train.average:", "train.average_by:")
 
 
 def check_same_config(config: Task.Config, exp_dir: Path) -> None:

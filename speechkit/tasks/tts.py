@@ -54,6 +54,7 @@ from speechkit.utils.files import sha256
 from speechkit.utils.utterances import named
 
 SPEAKERS = "speakers.json"
+GRIFFIN_LIM = "griffin_lim"
 
 
 class TtsTask(WaveTask, name="tts"):
@@ -91,6 +92,9 @@ class TtsTask(WaveTask, name="tts"):
         """Tokens to features, or on to waveforms."""
         objectives: dict[str, Choice[SpeechObjective]]
         """What is minimised: by the name of what the model gives, how it is judged."""
+        vocoder: str = GRIFFIN_LIM
+        """What makes waveforms of features in synthesis: griffin_lim, or the model directory of a trained vocoder (relative
+        to the working directory, else to that of the voice). Models that go on to the waveform need none."""
 
         def model_post_init(self, context: Any) -> None:
             """Objectives judge what the model gives, and the model gets what it needs."""
@@ -98,6 +102,8 @@ class TtsTask(WaveTask, name="tts"):
             model = self.model.component
             check_objectives(self, model)
             check_discriminator(self, "segments" in model.gives, f"model {self.model.name}")
+            if "segments" in model.gives and self.vocoder != GRIFFIN_LIM:
+                raise ValueError(f"vocoder: expected none, for model {self.model.name} makes waveforms, got {self.vocoder}")
             if not self.cmvn.component.invertible:
                 raise ValueError(f"cmvn: expected global or none, which synthesis can undo, got {self.cmvn.name}")
 
