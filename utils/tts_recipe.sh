@@ -5,11 +5,13 @@
 #   parse_recipe_options "$@"
 #   tts_stages
 #
-# A config says what is spoken and how long to train; which network learns it is a layer of egs/conf/tts/models.
+# A config says what is spoken and how long to train; which network learns it is a layer of egs/conf/tts/models, or of
+# small_models where `model_layers=tts/small_models`.
 
 source "$(dirname "${BASH_SOURCE[0]}")/recipe.sh"
 
 stage_numbers=(0 1 2 3 4 5 6)
+model_layers=${model_layers-tts/models}
 model=""
 vocoder=""
 vocoder_conf=conf/vocoder.yaml
@@ -19,7 +21,7 @@ teacher=""
 recognizer=${recognizer-}
 recognizer_default=$recognizer
 option_help+=(
-  [model]="a file NAME of egs/conf/tts/models (conf/models of a recipe goes first) laid over the config, in the experiment NAME beside --exp; all: each of them, and a table; empty: $first_model in --exp"
+  [model]="a file NAME of egs/conf/$model_layers (conf/${model_layers#*/} of a recipe goes first) laid over the config, in the experiment NAME beside --exp; all: each of them, and a table; empty: $first_model in --exp"
   [vocoder]="a file NAME of egs/conf/tts/vocoders (conf/vocoders of a recipe goes first): train it, and let it speak; empty: what the config says, Griffin-Lim by default"
   [vocoder_conf]="config of the vocoder, under that file"
   [vocoder_exp]="folder of the vocoder's experiment; empty: NAME beside --exp"
@@ -37,7 +39,7 @@ parse_recipe_options() {
 }
 
 check_options() {
-  check_layer model tts/models all
+  check_layer model "$model_layers" all
   check_layer vocoder tts/vocoders
 }
 
@@ -75,8 +77,8 @@ tts_stages() {
 # All models, those last that learn durations from another one.
 teachers_first() {
   local name keys pupils=()
-  for name in $(layer_names tts/models); do
-    keys=$(config_keys "$conf" "$(layer_path tts/models "$name")" "${overrides[@]}")
+  for name in $(layer_names "$model_layers"); do
+    keys=$(config_keys "$conf" "$(layer_path "$model_layers" "$name")" "${overrides[@]}")
     if [[ $keys == *" given - "* ]]; then pupils+=("$name"); else echo "$name"; fi
   done
   printf '%s\n' "${pupils[@]}"
@@ -104,7 +106,7 @@ vocoder_experiment() {
 # tts_experiment NAME: a scored voice of that model in $exp, as $conf and `overrides` say.
 tts_experiment() {
   local changes=() spoken=() override keys corpus_key all_key durations known judged log=$exp/log listener=""
-  changes=("$(layer_path tts/models "$1")")
+  changes=("$(layer_path "$model_layers" "$1")")
   for override in "${overrides[@]}"; do # a trained voice can speak through any vocoder
     if [[ $override == vocoder=* ]]; then spoken+=("$override"); else changes+=("$override"); fi
   done
@@ -112,6 +114,7 @@ tts_experiment() {
   read -r corpus_key all_key _ _ durations known judged <<<"$keys"
   if [[ -n $vocoder && $judged == - ]]; then spoken+=("vocoder=$vocoder_exp"); fi
   if [[ -n $recognizer ]]; then listener=$(<"$recognizer/checksums.json"); fi
+  if [[ $durations == given && $known == - ]]; then check_teacher; fi
   stage_before="" stage_missing=""
 
   manifest_stages "$corpus_key" "$conf" "${changes[@]}"
@@ -133,15 +136,18 @@ tts_experiment() {
     speechkit report "$exp"
 }
 
+# A teacher that is not there is noticed before anything is downloaded.
+check_teacher() {
+  local from=${teacher:-$(dirname "$exp")/transformer_tts}
+  if ((stage > 3 || stop_stage < 3)) || [[ -f $from/checksums.json ]]; then return 0; fi
+  die "$exp: expected an experiment that knows how long tokens last, found none in $from; train one first \
+(--model transformer_tts), or name one: --teacher EXP" 1
+}
+
 # duration_stage KEY LOG: the file that `changes` name last, by the teacher.
 duration_stage() {
   local from=${teacher:-$(dirname "$exp")/transformer_tts} sums=""
-  if [[ -f $from/checksums.json ]]; then
-    sums=$(<"$from/checksums.json")
-  elif ((stage <= 3 && stop_stage >= 3)); then
-    die "$exp: expected an experiment that knows how long tokens last, found none in $from; train one first \
-(--model transformer_tts), or name one: --teacher EXP" 1
-  fi
+  if [[ -f $from/checksums.json ]]; then sums=$(<"$from/checksums.json"); fi
   stage 3 "durations" --log "$2" --key "$1 $from $sums" \
     speechkit durations "$from" "$conf" "${changes[@]}" --to "$exp/durations.jsonl"
 }
