@@ -34,7 +34,8 @@ def run(args: argparse.Namespace) -> None:
     task = load_config(path).name if path.exists() else "asr"
     scorers = {"asr": _error_rates, "lm": _perplexities, "tts": _voice}
     if task not in scorers:
-        raise ValueError(f"{path}: task: expected one of {', '.join(scorers)}, got {task}; score a voice that speaks with it")
+        known = ", ".join(scorers)
+        raise ValueError(f"{path}: task: expected one of {known}, got {task}; score a voice that speaks with it")
     if task != "tts":
         _refuse_options(args, path, task)
     Console().print(scorers[task](exp_dir, args))

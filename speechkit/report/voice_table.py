@@ -23,7 +23,8 @@ from speechkit.report.voices import (
     vocoder_of,
 )
 
-NARROW = ("MCD dB", "log F0 RMSE", "voicing %", "duration s", "length %")  # what a terminal has room for
+# What a terminal has room for, under shorter names.
+NARROW = {"MCD dB": "MCD dB", "log F0 RMSE": "log F0", "voicing %": "voicing %"}
 
 
 def voice_table(exp_dir: Path, sets: Sequence[str] = ()) -> Table:
@@ -39,28 +40,27 @@ def voice_table(exp_dir: Path, sets: Sequence[str] = ()) -> Table:
     table = Table(title=Text(str(exp_dir)), title_justify="left", caption=Text(caption), caption_justify="left")
     table.box, table.pad_edge, table.collapse_padding = box.SIMPLE_HEAD, False, True
     table.add_column("set", overflow="fold")
-    table.add_column("speech")
+    table.add_column("speech", no_wrap=True)
     rates = any(each.recognizer for each in voices)
-    for column in [*(("WER %", "95 % interval", "CER %") if rates else ()), *NARROW]:
-        table.add_column(column, justify="right", style="bold" if column in ("WER %", "MCD dB") else None)
+    for column in [*(("WER %", "95 % interval", "CER %") if rates else ()), *NARROW.values()]:
+        table.add_column(column, justify="right", style="bold" if column in ("WER %", "MCD dB") else None, no_wrap=True)
     for each in voices:
         for kind in kinds_of(each):
             heard = rate_cells(each, kind)[:3] if rates else []
-            table.add_row(*map(Text, [each.name, kind, *heard, *measure_cells(each, kind, NARROW)[::2]]))
+            table.add_row(*map(Text, [each.name, kind, *heard, *measure_cells(each, kind, list(NARROW))[::2]]))
     return table
 
 
 def voices_markdown(exp_dirs: Sequence[Path]) -> str:
-    """Several voices side by side: a row for each kind of speech of each set; below, what heard and made them.
+    """Several voices side by side: a row for each kind of speech of each set, with 95 % intervals; below, what heard and
+    made them.
 
     Raises:
         ValueError: Nothing was spoken yet.
     """
     found = [(exp_dir.name, each) for exp_dir in exp_dirs for each in read_voices(exp_dir)]
     columns = shown_measures([each for _, each in found])
-    head = ["experiment", "set", "speech", "WER %", "95 % interval", "CER %", "95 % interval"]
-    head += [title for column in columns for title in (column, "95 % interval")]
-    head += ["problems", "parameters", "vocoder", "RTF"]
+    head = ["experiment", "set", "speech", "WER %", "CER %", *columns, "problems", "parameters", "vocoder", "RTF"]
     words = {"experiment", "set", "speech", "vocoder", "problems"}
     lines = [head, [":--" if name in words else "--:" for name in head]]
     lines += [_cells(name, each, kind, columns) for name, each in found for kind in kinds_of(each)]
@@ -70,7 +70,9 @@ def voices_markdown(exp_dirs: Sequence[Path]) -> str:
 
 
 def _cells(name: str, each: ScoredVoice, kind: str, columns: Sequence[str]) -> list[str]:
-    cells = [name, each.name, kind, *rate_cells(each, kind), *measure_cells(each, kind, columns)]
+    values = [*rate_cells(each, kind), *measure_cells(each, kind, columns)]
+    pairs = zip(values[::2], values[1::2])
+    cells = [name, each.name, kind, *(f"{value} ({interval})" if interval != "–" else value for value, interval in pairs)]
     if kind != "synthesised":
         return [*cells, "–", "–", vocoder_of(each) if kind == "vocoded" else "–", "–"]
     return [*cells, ", ".join(each.problems()) or "none", size_of(each), vocoder_of(each), speed_of(each)]

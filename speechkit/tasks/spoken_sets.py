@@ -64,9 +64,8 @@ class SpokenSet:
         except (soundfile.LibsndfileError, OSError, IndexError) as error:  # the last: no such channel
             reason = str(getattr(error, "error_string", error)).strip().rstrip(".")
             remedy = "restore the recordings" if kind == "natural" else self.remedy
-            raise ValueError(
-                f"utterance {row['id']}: expected {kind} speech in {place['path']}, got: {reason}; {remedy}"
-            ) from None
+            what = f"utterance {row['id']}: expected {kind} speech in {place['path']}"
+            raise ValueError(f"{what}, got: {reason}; {remedy}") from None
 
     def alignment(self, row: dict[str, Any]) -> np.ndarray | None:
         """To which token each step attends, (S, U) float32; None where the voice does not attend.
@@ -80,7 +79,8 @@ class SpokenSet:
         try:
             weights = np.load(path, allow_pickle=False).astype(np.float32)
         except (OSError, EOFError, ValueError) as error:
-            raise ValueError(f"{path}: expected an alignment of utterance {row['id']}, got: {error}; {self.remedy}") from None
+            what = f"{path}: expected an alignment of utterance {row['id']}"
+            raise ValueError(f"{what}, got: {error}; {self.remedy}") from None
         if weights.ndim != 2:
             raise ValueError(f"{path}: expected an alignment (steps, tokens), got {weights.shape}; {self.remedy}")
         return weights

@@ -119,19 +119,19 @@ class Judge:
         peak = float(np.abs(wav).max(initial=0.0))
         flags = {"finite": finite, "silent": finite and peak < SILENCE, "finished": bool(row.get("finished", True))}
         parts = {"clipped": (float((np.abs(wav) >= FULL_SCALE).sum()), len(wav))}
-        parts |= self._distances(row, wav if finite else wav[:0])
+        parts |= self._distances(row, wav, finite)
         return parts | self._tokens(row) | self._attention(row), flags
 
-    def _distances(self, row: dict[str, Any], wav: np.ndarray) -> Parts:
+    def _distances(self, row: dict[str, Any], wav: np.ndarray, finite: bool) -> Parts:
         natural = self.spoken.read(row, "natural", self.rate)
         if natural is None:
             return {}
         if not len(natural) or not np.isfinite(natural).all():
             path = row["natural"]["path"]
-            raise ValueError(f"utterance {row['id']}: expected finite samples in {path}, got others, or none; restore the file")
+            raise ValueError(f"utterance {row['id']}: expected finite samples in {path}, got others, or none; restore it")
         natural, vocoded = self._trimmed(natural), self.spoken.read(row, "vocoded", self.rate)
         seen, parts = self.meter.look(natural), {}
-        if len(wav):
+        if len(wav) and finite:
             distance, pitch = compare(seen, self.meter.look(wav))
             parts |= {"mcd": (distance, 1), "log_f0_rmse": (pitch.squares, pitch.num_voiced)}
             parts |= {"voicing_error": (pitch.voicing, pitch.num_frames)}

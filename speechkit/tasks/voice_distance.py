@@ -1,4 +1,4 @@
-"""How far what a voice says is from a recording of the same words: envelopes and pitch, frame by frame along the best path."""
+"""How far what a voice says is from a recording of the same words: envelopes and pitch along the path of least distance."""
 
 from __future__ import annotations
 

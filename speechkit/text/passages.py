@@ -22,7 +22,7 @@ class Pauses:
     sentence: float = 0.35
     """Behind a sentence."""
     paragraph: float = 0.75
-    """Behind the last sentence before an empty line."""
+    """Behind the last sentence before an empty line, or of a ``<p>``."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def split_passages(
     found: list[Passage] = []
     for span, following in zip_longest(spans, spans[1:]):
         passages = list(_passages(span, max_length, pauses))
-        pause = pauses.sentence if following is not None and _ends_sentence(span, following) else 0.0
+        pause = 0.0 if following is None else _pause_between(span, following, pauses)
         found += [*passages[:-1], replace(passages[-1], pause=pause + span.pause)]
     return found
 
@@ -73,6 +73,12 @@ def _passages(span: Span, max_length: int | None, pauses: Pauses) -> Iterator[Pa
             yield Passage(last, span.rate, span.pitch, pauses.paragraph if number == len(sentences) else pauses.sentence)
     if not span.text.strip():
         yield Passage("", span.rate, span.pitch)
+
+
+def _pause_between(span: Span, following: Span, pauses: Pauses) -> float:
+    if span.ends_paragraph:
+        return pauses.paragraph
+    return pauses.sentence if _ends_sentence(span, following) else 0.0
 
 
 def _ends_sentence(span: Span, following: Span) -> bool:

@@ -48,6 +48,17 @@ def test_a_sentence_that_ends_with_its_manner_is_followed_by_a_pause():
     assert passages("<speak><s>stop</s><s>go</s></speak>") == [Passage("stop", pause=0.2), Passage("go")]
 
 
+def test_a_paragraph_of_markup_is_one():
+    found = passages("<speak><p><s>One</s> <s>two</s></p> <p>three</p> four <p>five</p></speak>")
+    assert [(each.text, each.pause) for each in found] == [
+        ("One", 0.2),
+        ("two", 0.5),
+        ("three", 0.5),
+        ("four", 0.5),
+        ("five", 0.0),
+    ]
+
+
 def test_breaks_come_on_top_of_what_punctuation_gives_and_stand_anywhere():
     found = passages(
         '<speak><break time="300ms"/>Wait <break time="1s"/>here. <break time="1s"/>Now.<break time="2s"/></speak>'
