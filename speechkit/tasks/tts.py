@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from lhotse import CutSet
+from lhotse.cut import Cut
 from torch import Tensor, nn
 
 from speechkit.config import Choice
@@ -172,7 +174,7 @@ class TtsTask(WaveTask, name="tts"):
     def open(self, names: list[str]) -> CutSet:
         """The cuts of some splits, lazily; without those whose durations should be known and are not."""
         cuts, known = open_splits(names, self.config), self.frame_data.token_durations
-        return cuts if known is None else cuts.filter(lambda cut: cut.id in known)
+        return cuts if known is None else cuts.filter(functools.partial(_is_among, known))
 
     def tokenize(self, transcript: str) -> list[int]:
         """Normalise, then encode."""
@@ -287,6 +289,10 @@ def report_left_out(config: TtsTask.Config) -> None:
         if missing:
             some = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
             log.info(f"{', '.join(names)}: {len(missing)} of {len(ids)} utterances have no durations and are left out: {some}")
+
+
+def _is_among(known: Mapping[str, Any], cut: Cut) -> bool:
+    return cut.id in known
 
 
 def build_model(config: TtsTask.Config, vocabulary: Vocabulary, num_speakers: int) -> TtsModel:
