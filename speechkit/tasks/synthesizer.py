@@ -250,7 +250,13 @@ class Synthesizer:
 
     @torch.inference_mode()
     def vocode(self, samples: np.ndarray, seed: int = 0) -> np.ndarray:
-        """A recording (L,) at the voice's sampling rate as the vocoder says it, from the features that it has."""
+        """A recording (L,) at the voice's sampling rate as the vocoder says it, from the features that it has.
+
+        Raises:
+            ValueError: The model goes on to the waveform, so that there is no vocoder.
+        """
+        if self.vocoder is None:
+            raise ValueError(f"model {self.config.model.name}: expected a model beside which there is a vocoder, got one without")
         wav = torch.from_numpy(np.ascontiguousarray(samples)).to(self.device).unsqueeze(0)
         feats, lens = self.model.features(wav, torch.tensor([len(samples)], device=self.device))
         said, _ = self.vocoder.generate(feats, lens, self.generator(seed))
