@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# speechkit: from recordings to a recogniser.
+# speechkit: from recordings to a recogniser, and to a voice.
 #
-#   ./run.sh                              set up, then train and test a recogniser on the built-in corpus, on a CPU
+#   ./run.sh                              set up, then train a recogniser on the built-in corpus, and a voice that it listens
+#                                         to, on a CPU: both are in egs/mini/tts/exp/loop.html
 #   ./run.sh CORPUS [TASK] [OPTION ...] [key.sub=value ...]
 #                                         set up, then run the recipe egs/CORPUS/TASK, for example
 #                                         ./run.sh yesno asr --exp exp/small encoder.dim=64
@@ -48,10 +49,17 @@ run_recipe() {
     exec "$repository/egs/$corpus/$task/run.sh" "$@"
 }
 
+# A recogniser, then a voice to which it listens: what one of them says, the other one should understand.
+run_loop() {
+  (run_recipe mini asr)
+  run_recipe mini tts --loop
+}
+
 case ${1-} in
   -h | --help | help) usage "$repository/run.sh" ;;
   setup) shift && setup "$@" ;;
   test) shift && run_tests "$@" ;;
-  "" | --* | *=*) run_recipe mini asr "$@" ;;
+  "") run_loop ;;
+  --* | *=*) run_recipe mini asr "$@" ;;
   *) run_recipe "$@" ;;
 esac

@@ -5,8 +5,8 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 
-def load(path, device: str = "cpu"):
-    """Load a trained model directory or pack; see :func:`speechkit.tasks.load`."""
+def load(path, device: str = "cpu", vocoder=None):
+    """Load a trained recogniser or voice; see :func:`speechkit.tasks.load`."""
     from speechkit import tasks  # imported here: `import speechkit` must not import torch
 
-    return tasks.load(path, device=device)
+    return tasks.load(path, device=device, vocoder=vocoder)

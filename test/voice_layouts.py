@@ -75,12 +75,12 @@ def write_vctk(
     return texts
 
 
-def write_libritts(folder: Path, parts: tuple[str, ...]) -> dict[str, str]:
+def write_libritts(folder: Path, parts: tuple[str, ...], clips: int = 2) -> dict[str, str]:
     """LibriTTS: two clips of one speaker in each of ``parts``, with what a Mac left behind beside them."""
     texts = {}
     for number, part in enumerate(parts):
         speaker, chapter = str(84 + number), str(121123 + number)
-        for clip in range(2):
+        for clip in range(clips):
             name = f"{speaker}_{chapter}_000007_{clip:06d}"
             path = Path(folder, "LibriTTS", part, speaker, chapter, f"{name}.wav")
             write_audio(path, 10 * number + clip, 24000)

@@ -3,7 +3,7 @@
   speechkit describe                      all kinds of components
   speechkit describe encoder              the choices of a kind
   speechkit describe encoder conformer    the options of a choice
-  speechkit describe task asr             a whole experiment
+  speechkit describe task asr             a whole experiment; or that of another task: lm, tts, vocoder
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def run(args: argparse.Namespace) -> None:
     from rich.markup import escape
 
     import speechkit.tasks.asr
-    import speechkit.tasks.lm  # noqa: F401 - they register everything
+    import speechkit.tasks.lm
+    import speechkit.tasks.tts
+    import speechkit.tasks.vocoder  # noqa: F401 - they register everything
     from speechkit.config import KINDS
 
     console = Console()

@@ -18,7 +18,10 @@ from types import FrameType, ModuleType
 import speechkit
 from speechkit import cli
 
-ORDER = "prepare tokenizer features lm graph train average decode score report transcribe align lattices describe".split()
+ORDER = (
+    "prepare tokenizer features lm graph durations train average decode synthesize score report transcribe align lattices "
+    "describe"
+).split()
 
 
 def verbs() -> dict[str, ModuleType]:
@@ -32,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line with all its verbs."""
     parser = argparse.ArgumentParser(
         prog="speechkit",
-        description="Recipes for speech recognition: from recordings to a word error rate.",
+        description="Recipes for speech: from recordings to a recogniser and its word error rate, or to a voice.",
         epilog="`speechkit VERB --help` says more. SPEECHKIT_TRACEBACK=1 shows where an error came from.",
     )
     parser.add_argument("--version", action="version", version=f"speechkit {speechkit.__version__}")

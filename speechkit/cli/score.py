@@ -1,7 +1,9 @@
 """Score what was decoded: word and character error rates, with 95 % intervals. Of a language model: perplexities.
+Of a voice: what a recogniser understands of it, and how far it is from recordings of the same words.
 
   speechkit score exp/ctc
   speechkit score exp/lm
+  speechkit score exp/voice --recognizer exp/ctc
 """
 
 from __future__ import annotations
@@ -10,12 +12,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-HELP = "error rates of decoded sets; perplexities of a language model"
+HELP = "error rates of decoded sets and of voices; perplexities of a language model"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's arguments."""
     parser.add_argument("exp", help="experiment folder")
+    parser.add_argument("--recognizer", metavar="DIR", help="of a voice: model directory of the recogniser that listens")
+    parser.add_argument("--set", action="append", metavar="NAME", help="of a voice: set to score; repeat for several (all)")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="of a voice: where the recogniser runs (cpu)")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -27,10 +32,22 @@ def run(args: argparse.Namespace) -> None:
     exp_dir = Path(args.exp)
     path = exp_dir / "config.yaml"
     task = load_config(path).name if path.exists() else "asr"
-    Console().print({"asr": _error_rates, "lm": _perplexities}[task](exp_dir))
+    scorers = {"asr": _error_rates, "lm": _perplexities, "tts": _voice}
+    if task not in scorers:
+        known = ", ".join(scorers)
+        raise ValueError(f"{path}: task: expected one of {known}, got {task}; score a voice that speaks with it")
+    if task != "tts":
+        _refuse_options(args, path, task)
+    Console().print(scorers[task](exp_dir, args))
 
 
-def _error_rates(exp_dir: Path) -> Any:
+def _refuse_options(args: argparse.Namespace, path: Path, task: str) -> None:
+    for option in ("recognizer", "set", "device"):
+        if getattr(args, option) is not None:
+            raise ValueError(f"--{option}: expected the experiment of a voice to go with it, got {path} of task {task}")
+
+
+def _error_rates(exp_dir: Path, args: argparse.Namespace) -> Any:
     from speechkit.report.table import results_table
     from speechkit.tasks.evaluate import score_sets
 
@@ -38,7 +55,16 @@ def _error_rates(exp_dir: Path) -> Any:
     return results_table(exp_dir)
 
 
-def _perplexities(exp_dir: Path) -> Any:
+def _voice(exp_dir: Path, args: argparse.Namespace) -> Any:
+    from speechkit.report.voice_table import voice_table
+    from speechkit.tasks.tts_scores import score_voice
+
+    recognizer = None if args.recognizer is None else Path(args.recognizer)
+    chosen = score_voice(exp_dir, recognizer, args.set or (), args.device or "cpu")
+    return voice_table(exp_dir, [spoken.name for spoken in chosen])
+
+
+def _perplexities(exp_dir: Path, args: argparse.Namespace) -> Any:
     from rich.table import Table
 
     from speechkit.tasks.lm import score_texts

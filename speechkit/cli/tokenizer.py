@@ -21,5 +21,8 @@ def run(args: argparse.Namespace) -> None:
     from speechkit.tasks.asr import get_tokenizer
     from speechkit.tasks.base import load_config
 
-    tokenizer = get_tokenizer(load_config(args.config, args.overrides, task="asr"))
+    config = load_config(args.config, args.overrides)
+    if config.name not in ("asr", "tts"):
+        raise ValueError(f"{args.config}: task: expected asr or tts, whose transcripts become tokens, got {config.name}")
+    tokenizer = get_tokenizer(config)
     print(f"{tokenizer.vocab_size} tokens")

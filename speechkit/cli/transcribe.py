@@ -27,7 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Transcribe each recording; one that cannot be read is named, and the others go on."""
-    import speechkit
     from speechkit.utils import log
 
     _check_arguments(args)
@@ -37,7 +36,9 @@ def run(args: argparse.Namespace) -> int:
     names, failed = [name for name in args.audio if name not in problems], len(problems)
     if not names:
         return 1
-    recognizer = speechkit.load(args.model, device=args.device)
+    from speechkit.tasks.recognizer import Recognizer
+
+    recognizer = Recognizer.load(Path(args.model), device=args.device)
     for name in names:
         try:
             transcript = recognizer.transcribe(sys.stdin.buffer.read() if name == "-" else Path(name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -41,11 +42,25 @@ class SpeakerTable:
         """
         name = speaker(cut)
         if name not in self._index:
-            known = ", ".join(self.names[:8]) + (f" and {len(self) - 8} more" if len(self) > 8 else "")
             raise ValueError(
-                f"cut {cut.id}: expected a speaker of the training data ({known}), got {name!r}; leave such cuts out"
+                f"cut {cut.id}: expected a speaker of the training data ({self._some()}), got {name!r}; leave such cuts out"
             )
         return self._index[name]
+
+    def index(self, name: str) -> int:
+        """The index of a speaker.
+
+        Raises:
+            ValueError: The table does not have them; the message shows the nearest names.
+        """
+        if name not in self._index:
+            near = difflib.get_close_matches(name, self.names, n=3)
+            hint = f"did you mean {' or '.join(map(repr, near))}" if near else f"take one of {self._some()}"
+            raise ValueError(f"speaker: expected one of the {len(self)} of the training data, got {name!r}; {hint}")
+        return self._index[name]
+
+    def _some(self) -> str:
+        return ", ".join(self.names[:8]) + (f" and {len(self) - 8} more" if len(self) > 8 else "")
 
     def save(self, path: Path) -> None:
         """Write the names as JSON."""

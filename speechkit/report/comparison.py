@@ -11,20 +11,30 @@ from speechkit.report.numbers import percent
 from speechkit.report.results import DecodedSet, read_sets
 from speechkit.report.table import interval, real_time_factor
 from speechkit.report.train_log import TrainLog, read_train_log
+from speechkit.report.voice_table import voices_markdown
+from speechkit.report.voices import read_voices
 
 COLUMNS = ("experiment", "set", "WER %", "95 % interval", "errors", "words", "parameters", "s per epoch", "epochs")
 COLUMNS += ("peak memory GiB", "search", "RTF")
 
 
 def comparison(exp_dirs: Sequence[Path]) -> str:
-    """A row for each decoded set of each experiment, in the order given; below, the machine that made them.
+    """A row for each decoded set of each experiment, in the order given; below, the machine that made them. Voices have a
+    table of their own, a row for each kind of speech of each set that they have spoken.
 
     Seconds per epoch are those of the training steps, data included and validation not; memory is the most that the
     training process held.
 
     Raises:
-        ValueError: An experiment has not decoded anything yet.
+        ValueError: An experiment has not decoded or spoken anything yet.
     """
+    voices = [exp_dir for exp_dir in exp_dirs if read_voices(exp_dir)]
+    others = [exp_dir for exp_dir in exp_dirs if exp_dir not in voices or read_sets(exp_dir)]
+    tables = ([_decoded(others)] if others else []) + ([voices_markdown(voices)] if voices else [])
+    return "\n".join(tables)
+
+
+def _decoded(exp_dirs: Sequence[Path]) -> str:
     rows, made = [], {}
     for exp_dir in exp_dirs:
         sets, log = read_sets(exp_dir), read_train_log(exp_dir / "train.jsonl")

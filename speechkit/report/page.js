@@ -90,7 +90,7 @@ document.querySelectorAll(".chart").forEach(reader);
 
 document.addEventListener("click", event => {
   const word = event.target.closest("[data-start]");
-  const audio = word && word.closest(".utterance").querySelector("audio");
+  const audio = word && word.closest(".version, .utterance").querySelector("audio");
   if (!audio) return;
   audio.currentTime = Number(word.dataset.start);
   audio.play();

@@ -15,17 +15,18 @@ from speechkit.report.train_log import Track, TrainLog
 
 MAX_EVENTS = 60
 MAX_CUTS = 12
+MAX_TOGETHER = 4  # losses in the plot of their sum; more have plots of their own
 ERROR_RATES = ("wer", "cer")  # validation metrics in per cent, drawn in one plot
 TIMES = (("whole step", "seconds"), ("waiting for data", "waited"))
 
 
-def training_section(log: TrainLog) -> Html:
+def training_section(log: TrainLog, title: str = "Training", anchor: str = "training") -> Html:
     """Facts, curves, events; for an empty log, a line that says so."""
     if not log:
-        return h("section", h("h2", "Training"), h("p", "No train.jsonl in this folder.", class_="note"), id="training")
+        return h("section", h("h2", title), h("p", "No train.jsonl in this folder.", class_="note"), id=anchor)
     plots = [chart.html() for chart in charts(log) if any(np.isfinite(curve.y).any() for curve in chart.curves)]
     parts = [definitions(training_facts(log)), h("div", plots, class_="charts"), _validations(log.valids), _events(log)]
-    return h("section", h("h2", "Training"), parts, id="training")
+    return h("section", h("h2", title), parts, id=anchor)
 
 
 def definitions(facts: Sequence[tuple[str, Any]]) -> Html:
@@ -85,19 +86,22 @@ def charts(log: TrainLog) -> list[Chart]:
     """All plots of a run, in reading order."""
     steps, valids, marks = log.steps, log.valids, _marks(log)
     x, at = steps["step"], valids["step"]
-    parts = [name for name in steps.names() if name.startswith("losses/")]
+    parts = [name.removeprefix("losses/") for name in steps.names() if name.startswith("losses/")]
+    apart = len(parts) > MAX_TOGETHER or any(name in valids.columns for name in parts)  # those of voices
     losses = [step_curve("training", x, steps["loss"])]
-    losses += [step_curve(name.removeprefix("losses/"), x, steps[name]) for name in parts if len(parts) > 1]
+    losses += [step_curve(name, x, steps[f"losses/{name}"]) for name in parts if len(parts) > 1 and not apart]
     losses += [point_curve("validation", at, valids["loss"])] if "loss" in valids.columns else []
     rates = [point_curve(name.upper(), at, valids[name]) for name in ERROR_RATES if name in valids.columns]
-    others = [name for name in valids.names() if name not in (*ERROR_RATES, "loss", "seconds")]
+    shown = (*ERROR_RATES, "loss", "seconds", *(parts if apart else ()))
+    others = [name for name in valids.names() if name not in shown]
     learning = [
         step_curve(_network(name), x, steps[name], smooth=False) for name in steps.names() if name.split("/")[0] == "lr"
     ]
     norms = [step_curve("norm", x, steps["grad_norm"], geometric=True)]
     times = [step_curve(name, x, steps[key]) for name, key in TIMES if key in steps.columns]
     return [
-        Chart("Loss", "nats per utterance", losses, marks=marks, can_log=True),
+        Chart("Loss", "weighted sum" if apart else "nats per utterance", losses, marks=marks, can_log=True),
+        *[_part(log, name, marks) for name in parts if apart],
         Chart("Validation error rate", "%", rates, marks=marks, zero=True, suffix=" %"),
         *[Chart(f"Validation {name}", "", [point_curve(name, at, valids[name])], marks=marks) for name in others],
         Chart("Learning rate", "", learning, marks=marks, zero=True),
@@ -105,6 +109,14 @@ def charts(log: TrainLog) -> list[Chart]:
         Chart("Speed", "seconds of audio per second", [step_curve("speed", x, speed(steps))], marks=marks, zero=True),
         Chart("Time per step", "seconds", times, marks=marks, zero=True),
     ]
+
+
+def _part(log: TrainLog, name: str, marks: list[Mark]) -> Chart:
+    """One of many losses, in training and in validation."""
+    curves = [step_curve("training", log.steps["step"], log.steps[f"losses/{name}"])]
+    if name in log.valids.columns:
+        curves.append(point_curve("validation", log.valids["step"], log.valids[name]))
+    return Chart(f"Loss {name}", "before its weight", curves, marks=marks, can_log=True)
 
 
 def _network(name: str) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from speechkit.metrics.error_rate import Pair, UtteranceErrors
+from speechkit.metrics.error_rate import Pair, Unit, UtteranceErrors
 from speechkit.report.axis import nice_step
 from speechkit.report.chart import Bar, Chart
 from speechkit.report.clips import ClipBudget
@@ -19,10 +19,11 @@ FEW = 6  # what happened only once is shown up to here
 MAX_NBEST = 8
 BINS = 28
 KINDS = ("sub", "del", "ins")
+KEY = "Above: the reference. Below: what was recognised; the bar is the confidence in a word."
 NAMES = {"sub": "substituted", "del": "deleted", "ins": "inserted"}
 
 
-def set_section(each: DecodedSet, num_worst: int, clips: ClipBudget, anchor: str) -> Html:
+def set_section(each: DecodedSet, num_worst: int, clips: ClipBudget, anchor: str, whose: str = "") -> Html:
     """Everything about the errors of one set.
 
     Args:
@@ -30,9 +31,10 @@ def set_section(each: DecodedSet, num_worst: int, clips: ClipBudget, anchor: str
         num_worst: How many utterances to show.
         clips: What their audio may still take.
         anchor: Id of the section.
+        whose: What its heading says of the experiment.
     """
     parts = [_durations(each), _confusions(each), _worst(each, num_worst, clips)]
-    return h("section", h("h2", "Errors in ", each.name), parts, id=anchor)
+    return h("section", h("h2", "Errors in ", each.name, whose), parts, id=anchor)
 
 
 def kind_of(pair: Pair) -> str | None:
@@ -133,13 +135,12 @@ def _worst(each: DecodedSet, num_worst: int, clips: ClipBudget) -> Html | None:
         notes.append(f"The other {len(wrong) - len(shown)} are left out here; decode/{each.name}/errors.txt has all.")
     if clips.left_out > before:
         notes.append(f"The audio of {clips.left_out - before} is left out to keep the page small.")
-    return join([h("h3", "Worst utterances"), h("p", " ".join(notes), class_="note"), _key_line(), shown])
+    return join([h("h3", "Worst utterances"), h("p", " ".join(notes), class_="note"), key_line(KEY), shown])
 
 
-def _key_line() -> Html:
-    """What the colours mean."""
+def key_line(text: str) -> Html:
+    """What the colours mean, and ``text``."""
     samples = [_pair(("said", "heard"), None), _pair(("deleted", None), None), _pair((None, "inserted"), None)]
-    text = "Above: the reference. Below: what was recognised; the bar is the confidence in a word."
     return h("div", samples, h("span", text), class_="key-line")
 
 
@@ -155,16 +156,25 @@ def _utterance(utterance: UtteranceErrors, row: dict[str, Any], each: DecodedSet
         "header", h("span", row["id"], class_="id"), h("span", h("b", plural(utterance.errors, "error")), size),
         h("span", counts), h("span", duration) if duration else None,
     )  # fmt: skip
-    words = list(_words_of(utterance.alignment, row))
-    pairs = [_pair(pair, word) for pair, word in zip(utterance.alignment, words)]
-    aligned = h("div", join(pairs, " "), class_=f"aligned{' tight' if each.unit == 'char' else ''}", dir="auto")
+    aligned = aligned_text(utterance.alignment, row.get("words") or [], each.unit)
     player = clips.player(row, f"audio of {row['id']}")
     return h("article", head, aligned, player, _more(row), class_="utterance")
 
 
-def _words_of(alignment: list[Pair], row: dict[str, Any]) -> Iterator[dict[str, Any] | None]:
-    """For each aligned pair the recognised word with its time and confidence, if the row's words are those aligned."""
-    words = row.get("words") or []
+def aligned_text(alignment: list[Pair], words: list[dict[str, Any]], unit: Unit) -> Html:
+    """What was said over what was recognised, differences marked.
+
+    Args:
+        alignment: Of the utterance.
+        words: Recognised ones with times and confidences, as in ``hyps.jsonl``; a click on them plays from there.
+        unit: Of the alignment.
+    """
+    pairs = [_pair(pair, word) for pair, word in zip(alignment, _words_of(alignment, words))]
+    return h("div", join(pairs, " "), class_=f"aligned{' tight' if unit == 'char' else ''}", dir="auto")
+
+
+def _words_of(alignment: list[Pair], words: list[dict[str, Any]]) -> Iterator[dict[str, Any] | None]:
+    """For each aligned pair the recognised word with its time and confidence, if the words are those aligned."""
     if [word.get("word") for word in words] != [hyp for _, hyp in alignment if hyp is not None]:
         words = []
     left = iter(words)

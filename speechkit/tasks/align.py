@@ -130,6 +130,41 @@ class Aligner:
         place = {"id": path.stem, "recording": path.stem, "channel": 0, "start": 0.0, "duration": len(wav) / rate}
         return self._speech(alignment, known, begins, **place)
 
+    @torch.inference_mode()
+    def align_waveforms(
+        self, ids: Sequence[str], wavs: Sequence[np.ndarray], texts: Sequence[str]
+    ) -> list[AlignedSpeech | str]:
+        """Align short recordings, as one batch.
+
+        Args:
+            ids: What they are called.
+            wavs: Of each one the samples (L,) at the recogniser's rate.
+            texts: What is said in each.
+
+        Returns:
+            Of each one what was found; or, in words, why nothing was.
+        """
+        found: list[AlignedSpeech | str] = [self._encode_or_reason(text) for text in texts]
+        good = [i for i, known in enumerate(found) if not isinstance(known, str)]
+        if not good:
+            return found
+        known = [found[i] for i in good]
+        inputs, lens = pad_stack([torch.from_numpy(np.ascontiguousarray(wavs[i])) for i in good])
+        encoder_out, out_lens = self.recognizer.encode(inputs, lens, is_features=False)
+        with named([ids[i] for i in good]):
+            alignments = self.objective.align(self.decoder, encoder_out, out_lens, self._targets(known))
+        for i, text, alignment in zip(good, known, alignments, strict=True):
+            seconds = len(wavs[i]) / self.recognizer.sampling_rate
+            place = {"id": ids[i], "recording": ids[i], "channel": 0, "start": 0.0, "duration": seconds}
+            found[i] = self._unless_none(alignment, text, place)
+        return found
+
+    def _unless_none(self, alignment: Alignment, text: _Text, place: dict[str, Any]) -> AlignedSpeech | str:
+        if alignment.score == -np.inf:
+            return self._no_path("alignment", text, place["duration"])
+        begins = self._shift * np.arange(alignment.token_times[-1][1] + 1)
+        return self._speech(alignment, text, begins, **place)
+
     # --- texts ----------------------------------------------------------------------------------------------------
 
     def _encode(self, text: str) -> _Text:
@@ -145,6 +180,12 @@ class Aligner:
             spans.append((word, first, last))
             first = last
         return _Text(tokens, spans)
+
+    def _encode_or_reason(self, text: str) -> _Text | str:
+        try:
+            return self._encode(text)
+        except ValueError as error:
+            return str(error)
 
     def _texts(self, cuts: Iterable[Cut]) -> tuple[dict[str, _Text], dict[str, str]]:
         texts, problems = {}, {}

@@ -88,11 +88,11 @@ def set_name(name: str) -> str:
     return Path(name).name.removesuffix(".gz").removesuffix(".jsonl")
 
 
-def check_sets(names: Sequence[str], config: AsrTask.Config) -> None:
-    """Refuse sets whose results would overwrite each other, and manifests that are not whole."""
+def check_sets(names: Sequence[str], config: Any, kind: str = "decode") -> None:
+    """Refuse sets whose results would overwrite each other in the folder ``kind``, and manifests that are not whole."""
     for called, among in itertools.groupby(sorted(set(names), key=set_name), key=set_name):
         if len(same := list(among)) > 1:
-            raise ValueError(f"{' and '.join(same)}: both would be decode/{called}; rename one, or decode into two experiments")
+            raise ValueError(f"{' and '.join(same)}: both would be {kind}/{called}; rename one, or use two experiments")
     for path in split_paths(names, config):
         check_cuts(path)
 
@@ -116,7 +116,7 @@ def _decode_set(exp_dir: Path, name: str, config: AsrTask.Config, recognizer: Re
     facts = {"set": folder.name, "search": search, "seconds": seconds, "audio_seconds": audio_seconds}
     facts |= {"rtf": seconds / max(audio_seconds, 1e-9), "threads": torch.get_num_threads(), "date": machine.today()}
     facts |= {"machine": machine.describe(), "command": machine.command()}
-    _write_json(facts, folder / "decode.json")
+    write_json(facts, folder / "decode.json")
     return folder
 
 
@@ -144,14 +144,14 @@ def _row(cut: Any, ref: str, hypotheses: Sequence[Hypothesis], recognizer: Recog
         for w in found
     ]
     row = {"id": cut.id, "ref": recognizer.normalizer(ref), "hyp": nbest[0]["text"], "duration": cut.duration}
-    return row | {"audio": _audio(cut), "words": words, "nbest": nbest}
+    return row | {"audio": where_heard(cut), "words": words, "nbest": nbest}
 
 
 def _parts(hypothesis: Hypothesis) -> dict[str, Any]:
     return finite_or_text({name: round(part, 4) for name, part in hypothesis.scores.items()})
 
 
-def _audio(cut: Any) -> dict[str, Any] | None:
+def where_heard(cut: Any) -> dict[str, Any] | None:
     """Where to hear the utterance; None for a mixture, which has no single file."""
     if getattr(cut, "recording", None) is None:
         return None
@@ -180,8 +180,8 @@ def _score_set(folder: Path) -> tuple[ScoreReport, ScoreReport]:
     rows = _read_rows(folder / "hyps.jsonl")
     pairs = [(row["id"], row["ref"], row["hyp"]) for row in rows]
     words, characters = score(pairs, "word"), score(pairs, "char")
-    _write_json(words.total.to_dict(), folder / "wer.json")
-    _write_json(characters.total.to_dict(), folder / "cer.json")
+    write_json(words.total.to_dict(), folder / "wer.json")
+    write_json(characters.total.to_dict(), folder / "cer.json")
     with atomic_write(folder / "errors.txt") as file:
         file.write(words.to_text())
     return words, characters
@@ -195,7 +195,7 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
             raise ValueError(f"{path}: expected lines of JSON ({error}); run `speechkit decode` again") from None
 
 
-def _write_json(value: Any, path: Path) -> None:
+def write_json(value: Any, path: Path) -> None:
     with atomic_write(path) as file:
         json.dump(value, file, indent=1, ensure_ascii=False)
         file.write("\n")

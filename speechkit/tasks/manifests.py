@@ -30,7 +30,7 @@ class DataConfig(Config):
     valid: list[str] = ["dev"]
     """Manifests to validate on during training."""
     test: list[str] = ["test"]
-    """Manifests that `speechkit decode` decodes."""
+    """Manifests that `speechkit decode` decodes, and `speechkit synthesize` speaks."""
     features: Literal["on_the_fly", "precomputed"] = "on_the_fly"
     """Compute features in each step, or read those that `speechkit features` stored."""
     sampler: SamplerConfig = SamplerConfig()

@@ -64,8 +64,8 @@ def _train(config: Task.Config, exp_dir: Path, device: torch.device) -> bool:
 
 # Keys that training does not look at, those that change how it runs and not what it computes, and its length.
 MAY_CHANGE = ("search.", "search:", "data.test:", "data.num_workers:", "data.cache_audio:", "train.num_threads:")
-MAY_CHANGE += ("init:", "init.", "train.device:", "train.keep:", "train.checkpoint_every:", "train.checkpoint_steps:")
-MAY_CHANGE += ("train.max_epochs:", "train.max_steps:", "train.average:", "train.average_by:")
+MAY_CHANGE += ("init:", "init.", "vocoder: ", "train.device:", "train.keep:", "train.checkpoint_every:")
+MAY_CHANGE += ("train.checkpoint_steps:", "train.max_epochs:", "train.max_steps:", "train.average:", "train.average_by:")
 
 
 def check_same_config(config: Task.Config, exp_dir: Path) -> None:

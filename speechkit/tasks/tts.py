@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from lhotse import CutSet
+from lhotse.cut import Cut
 from torch import Tensor, nn
 
 from speechkit.config import Choice
@@ -49,11 +51,12 @@ from speechkit.text.symbols import CharTokenizer
 from speechkit.text.tokenizer import Tokenizer
 from speechkit.text.vocabulary import Vocabulary
 from speechkit.train.task import Losses
-from speechkit.utils import dist
+from speechkit.utils import dist, log
 from speechkit.utils.files import sha256
 from speechkit.utils.utterances import named
 
 SPEAKERS = "speakers.json"
+GRIFFIN_LIM = "griffin_lim"
 
 
 class TtsTask(WaveTask, name="tts"):
@@ -91,6 +94,9 @@ class TtsTask(WaveTask, name="tts"):
         """Tokens to features, or on to waveforms."""
         objectives: dict[str, Choice[SpeechObjective]]
         """What is minimised: by the name of what the model gives, how it is judged."""
+        vocoder: str = GRIFFIN_LIM
+        """What makes waveforms of features in synthesis: griffin_lim, or the model directory of a trained vocoder (relative
+        to the working directory, else to that of the voice). Models that go on to the waveform need none."""
 
         def model_post_init(self, context: Any) -> None:
             """Objectives judge what the model gives, and the model gets what it needs."""
@@ -98,6 +104,8 @@ class TtsTask(WaveTask, name="tts"):
             model = self.model.component
             check_objectives(self, model)
             check_discriminator(self, "segments" in model.gives, f"model {self.model.name}")
+            if "segments" in model.gives and self.vocoder != GRIFFIN_LIM:
+                raise ValueError(f"vocoder: expected none, for model {self.model.name} makes waveforms, got {self.vocoder}")
             if not self.cmvn.component.invertible:
                 raise ValueError(f"cmvn: expected global or none, which synthesis can undo, got {self.cmvn.name}")
 
@@ -136,7 +144,7 @@ class TtsTask(WaveTask, name="tts"):
         """Facts of the manifests and of the durations; see :meth:`Task.training_data`."""
         facts = manifest_facts(config)
         if config.token_durations is not None:
-            read_token_durations(Path(config.token_durations))
+            report_left_out(config)
             facts["fingerprints"]["token_durations"] = sha256(config.token_durations)
         return facts
 
@@ -168,8 +176,9 @@ class TtsTask(WaveTask, name="tts"):
     # --- data -----------------------------------------------------------------------------------------------------
 
     def open(self, names: list[str]) -> CutSet:
-        """The cuts of some splits, lazily."""
-        return open_splits(names, self.config)
+        """The cuts of some splits, lazily; without those whose durations should be known and are not."""
+        cuts, known = open_splits(names, self.config), self.frame_data.token_durations
+        return cuts if known is None else cuts.filter(functools.partial(_is_among, known))
 
     def tokenize(self, transcript: str) -> list[int]:
         """Normalise, then encode."""
@@ -269,6 +278,29 @@ class TtsTask(WaveTask, name="tts"):
     def take_notes(self) -> list[dict[str, Any]]:
         """Nothing: utterances that cannot be used end training."""
         return []
+
+
+def report_left_out(config: TtsTask.Config) -> None:
+    """Say how many cuts have no durations in the file of the config, if some have none.
+
+    Raises:
+        ValueError: The file cannot be used, or none of the cuts to train or to validate on have any.
+    """
+    known = read_token_durations(Path(config.token_durations))
+    for names in (config.data.train, config.data.valid):
+        ids = [cut.id for cut in open_splits(names, config)]
+        missing = [each for each in ids if each not in known]
+        if ids and len(missing) == len(ids):
+            raise ValueError(
+                f"{config.token_durations}: expected durations of {', '.join(names)}, got none of these; align them, too"
+            )
+        if missing:
+            some = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
+            log.info(f"{', '.join(names)}: {len(missing)} of {len(ids)} utterances have no durations and are left out: {some}")
+
+
+def _is_among(known: Mapping[str, Any], cut: Cut) -> bool:
+    return cut.id in known
 
 
 def build_model(config: TtsTask.Config, vocabulary: Vocabulary, num_speakers: int) -> TtsModel:

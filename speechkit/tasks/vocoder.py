@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from speechkit.config import Choice
+from speechkit.config import Choice, inline
 from speechkit.data import corpora  # noqa: F401 - registers the corpora
 from speechkit.data.corpora.base import Corpus
 from speechkit.data.loader import BatchLoader
@@ -21,12 +21,15 @@ from speechkit.models import vocoder as vocoders  # noqa: F401 - registers the v
 from speechkit.models.vocoder.base import AutoregressiveVocoder, FlowVocoder, Vocoder, VocoderInput, WaveGenerator
 from speechkit.models.vocoder.hifigan import HifiGan
 from speechkit.nn.segments import take_segments
+from speechkit.nn.weight_norm import remove_weight_norm
 from speechkit.objectives.flow_likelihood import flow_nats
 from speechkit.objectives.spectral import MelLoss
+from speechkit.tasks.base import load_config
 from speechkit.tasks.manifests import DataConfig, manifest_facts, open_splits
 from speechkit.tasks.waves import WaveTask, check_data, check_discriminator, weighted_sum
 from speechkit.train.task import Losses
 from speechkit.utils import dist
+from speechkit.utils.model_dir import check_model_dir, load_weights
 
 FAMILIES = (WaveGenerator, AutoregressiveVocoder, FlowVocoder)
 
@@ -191,8 +194,27 @@ class VocoderTask(WaveTask, name="vocoder"):
 
 def build_vocoder(config: VocoderTask.Config, featurizer: Featurizer) -> Vocoder:
     """The network of a config; what follows from the features is computed here."""
-    given = VocoderInput(featurizer.feat_dim, featurizer.hop_length, featurizer.sampling_rate)
-    return config.vocoder.build(given=given)
+    return config.vocoder.build(given=VocoderInput.of(featurizer))
+
+
+def load_vocoder(model_dir: Path, featurizer: Featurizer, device: torch.device) -> Vocoder:
+    """A trained vocoder, for speaking the features of a voice.
+
+    Raises:
+        ValueError: A file is missing or altered, it is no vocoder, or it speaks other features.
+    """
+    check_model_dir(model_dir)
+    config = load_config(model_dir / "config.yaml", task="vocoder")
+    voice, own = featurizer.config, config.featurizer
+    if voice != own:
+        raise ValueError(
+            f"vocoder {model_dir}: expected one for the features of the voice, {inline(voice)}, got one for {inline(own)}; "
+            "take another, or train one of both with the featurizer of the other"
+        )
+    vocoder = build_vocoder(config, featurizer)
+    vocoder.load_state_dict(load_weights(model_dir / "averaged.safetensors"))
+    remove_weight_norm(vocoder)
+    return vocoder.to(device).eval()
 
 
 def check_frames(featurizer: Featurizer) -> None:

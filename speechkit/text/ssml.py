@@ -55,6 +55,9 @@ class Span:
     ends_sentence: bool = False
     """A sentence ends here, whatever the punctuation says (``</s>``, ``</p>``)."""
 
+    ends_paragraph: bool = False
+    """And so does a paragraph (``</p>``)."""
+
 
 def is_ssml(text: str) -> bool:
     """Whether ``text`` is markup: it begins with ``<speak>``, or with what may stand before that in XML."""
@@ -140,14 +143,14 @@ class _Reader:
         elif name == "phoneme":
             element.instead = self._phones(attributes)
         elif name in ("p", "s"):
-            self._end_sentence()
+            self._end_sentence(name)
 
     def _end(self, name: str) -> None:
         element = self.open.pop()
         if element.instead is not None:
             self._say(element.instead, element)
         elif name in ("p", "s"):
-            self._end_sentence()
+            self._end_sentence(name)
 
     def _characters(self, data: str) -> None:
         element = self.open[-1]
@@ -169,11 +172,12 @@ class _Reader:
             self.spans.append(Span(""))
         self.spans[-1] = replace(self.spans[-1], pause=self.spans[-1].pause + seconds)
 
-    def _end_sentence(self) -> None:
+    def _end_sentence(self, name: str) -> None:
         while self.spans and not self.spans[-1].text.strip() and not self.spans[-1].pause:
             self.spans.pop()  # only the spaces between two elements
         if self.spans and self.spans[-1].text.strip():
-            self.spans[-1] = replace(self.spans[-1], ends_sentence=True)
+            paragraph = name == "p" or self.spans[-1].ends_paragraph
+            self.spans[-1] = replace(self.spans[-1], ends_sentence=True, ends_paragraph=paragraph)
 
     def _phones(self, attributes: dict[str, str]) -> str:
         phones = _required(attributes, "phoneme", "ph")

@@ -27,6 +27,15 @@ def test_a_stranger_names_the_cut():
         SpeakerTable(["ann"])(cut("eve", "x1"))
 
 
+def test_a_speaker_is_found_by_name_and_a_wrong_name_gets_the_nearest_or_some():
+    table = SpeakerTable([f"p{number}" for number in range(225, 240)])
+    assert table.index("p226") == 1
+    with pytest.raises(ValueError, match="one of the 15 of the training data, got 'p2255'; did you mean 'p225'"):
+        table.index("p2255")
+    with pytest.raises(ValueError, match="got 'me'; take one of p225, .*, p232 and 7 more"):
+        table.index("me")
+
+
 @pytest.mark.parametrize("content", [None, "[1,"])
 def test_a_file_that_cannot_be_read_is_named(tmp_path, content):
     if content is not None:

@@ -175,6 +175,7 @@ def test_pitch_and_durations_reach_a_model_that_needs_them(tmp_path):
         (["objectives.mel.from_step=5"], "objectives: expected at least one with a weight above 0 from step 0"),
         (["model=toy_wave"], "discriminator: expected one, for model toy_wave makes waveforms"),
         (["discriminator=combined"], "discriminator: expected null, for model toy_voice is not trained against one"),
+        ([*tts_toy.WAVE, "vocoder=exp/hifigan"], "vocoder: expected none, for model toy_wave makes waveforms, got exp/hifi"),
         (["cmvn=utterance"], "cmvn: expected global or none, which synthesis can undo, got utterance"),
         (["data.augment.speed={}"], "data.augment: expected nothing, got speed"),
         (["data.features=precomputed"], "data.features: expected on_the_fly"),
@@ -222,6 +223,14 @@ def test_real_voices_train(tmp_path, voice):
     first, second = rows(tmp_path / "exp", "step")
     assert set(config.objectives) <= first["losses"].keys() and second["loss"] > 0
     assert rows(tmp_path / "exp", "valid")[0]["loss"] > 0
+
+
+def test_training_goes_on_with_another_vocoder_since_it_does_not_look_at_it(tmp_path):
+    conf, short = tts_toy.write_corpus(tmp_path), "train.max_epochs=1"
+    assert train(load_config(conf, [short]), tmp_path / "exp")
+    assert train(load_config(conf, [short, "vocoder=elsewhere"]), tmp_path / "exp")
+    with pytest.raises(ValueError, match="another config.*\n *trim: None"):
+        train(load_config(conf, [short, "trim={}"]), tmp_path / "exp")
 
 
 def test_a_loss_of_another_sort_than_what_it_judges_is_refused(tmp_path):

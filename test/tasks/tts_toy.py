@@ -22,6 +22,9 @@ from speechkit.models.acoustic.base import (
     Speech,
     Spoken,
 )
+from speechkit.tasks import training
+from speechkit.tasks.base import load_config
+from speechkit.tasks.evaluate import average
 from speechkit.train import checkpoint
 from speechkit.train.trainer import Trainer
 from speechkit.utils.lens import padding_mask
@@ -147,3 +150,33 @@ class ToyNeedy(ToyVoice, name="toy_needy"):
         assert speech.pitch.shape == speech.feats.shape[:2]
         pitch = Compared(learned.compared["mel"].predicted[..., 0], speech.pitch, speech.feat_lens)
         return Learned({**learned.compared, "pitch": pitch})
+
+
+class ToyNoisy(ToyVoice, name="toy_noisy"):
+    """Obeys speed and temperature, and tells its pitch; says nothing finite, or does not end, on request."""
+
+    class Config(ComponentConfig):
+        broken: bool = False
+        """Whether it says NaN."""
+        endless: bool = False
+        """Whether it has to be stopped."""
+
+    controls = frozenset({"speakers", "speed", "temperature", "pitch_shift"})
+
+    def synthesize(self, tokens: Tensor, token_lens: Tensor, controls: Controls) -> Spoken:
+        frames = round(6 / controls.speed)
+        durations = torch.full_like(tokens, frames)
+        feats = self.out(self.hidden(tokens, token_lens, frames * token_lens, controls.speakers))
+        feats = feats + controls.temperature * torch.randn(feats.shape, generator=controls.generator)
+        pitch = torch.full(feats.shape[:2], 100.0 * 2 ** (controls.pitch_shift / 12))
+        finished = torch.full_like(token_lens, not self.config.endless, dtype=torch.bool)
+        feats = feats * float("nan") if self.config.broken else feats
+        return Spoken(feats, frames * token_lens, durations, pitch=pitch, finished=finished)
+
+
+def finish(folder: Path, conf: str = TTS, overrides: tuple[str, ...] = ()) -> Path:
+    """A model directory in ``folder/exp``, trained for a moment."""
+    exp = folder / "exp"
+    assert training.train(load_config(write_corpus(folder, conf), ["train.max_steps=2", *overrides]), exp)
+    average(exp)
+    return exp

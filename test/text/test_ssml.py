@@ -69,6 +69,7 @@ def test_sentences_and_paragraphs_end():
         ("four", True),
         ("five", False),
     ]
+    assert [span.text for span in spans if span.ends_paragraph] == ["Two", "four"]
 
 
 def test_text_before_a_sentence_is_one_of_its_own():

@@ -30,8 +30,14 @@ _EVALUATION_PARTS = ("dev-clean", "dev-other", "test-clean", "test-other")
 class LibriTts(VoiceCorpus, name="libritts"):
     """OpenSLR 60 (``LibriTTS/<part>/<speaker>/<chapter>/<id>.wav``, ``<id>.normalized.txt`` beside it).
 
-    Splits: train, and the published evaluation parts as dev_clean, dev_other, test_clean, test_other. Speakers differ
-    between splits. We read the files ourselves: Lhotse's recipe leaves out recordings that its tables name and that are
+    Splits:
+
+    * ``parts``: train, and the published evaluation parts as dev_clean, dev_other, test_clean, test_other. Speakers differ
+      between splits.
+    * ``utterances``: the training parts alone. Of some speakers, evenly spaced in the order of their names, the last clip is
+      test, and the one before it dev; the others train. All voices are known.
+
+    We read the files ourselves: Lhotse's recipe leaves out recordings that its tables name and that are
     not there.
     """
 
@@ -43,6 +49,12 @@ class LibriTts(VoiceCorpus, name="libritts"):
 
         evaluation_parts: Annotated[tuple[Literal[_EVALUATION_PARTS], ...], Field(min_length=1)] = _EVALUATION_PARTS
         """Parts that become splits of their own."""
+
+        split: Literal["parts", "utterances"] = "parts"
+        """What is held out: speakers, or clips of speakers that train has."""
+
+        num_held_out: Annotated[int, Field(ge=1)] = 50
+        """Speakers of whom clips are held out, for ``utterances``; all, if there are fewer."""
 
         text: Literal["normalized", "original"] = "normalized"
         """Transcripts with numbers and abbreviations in words, or as printed."""
@@ -61,14 +73,18 @@ class LibriTts(VoiceCorpus, name="libritts"):
         folder = self.require(corpus_dir) / "LibriTTS"
         genders = _genders(folder)
         cuts = {part: self._make_cuts(dict(self._clips(folder / part, genders))) for part in self._parts}
+        train = sorted_cuts(cut for part in self.config.train_parts for cut in cuts[part])
+        if self.config.split == "utterances":
+            return _hold_out_clips(train, self.config.num_held_out)
         return {
-            "train": sorted_cuts(cut for part in self.config.train_parts for cut in cuts[part]),
+            "train": train,
             **{part.replace("-", "_"): sorted_cuts(cuts[part]) for part in self.config.evaluation_parts},
         }
 
     @property
     def _parts(self) -> tuple[str, ...]:
-        return (*self.config.train_parts, *self.config.evaluation_parts)
+        evaluation = self.config.evaluation_parts if self.config.split == "parts" else ()
+        return (*self.config.train_parts, *evaluation)
 
     def _clips(self, part: Path, genders: dict[str, str]) -> Iterator[tuple[str, tuple[Path, str, str, dict]]]:
         suffix = f".{self.config.text}.txt"
@@ -84,6 +100,19 @@ class LibriTts(VoiceCorpus, name="libritts"):
             speaker = wav.parts[-3]
             fields = {"language": "en", "gender": genders.get(speaker)}
             yield wav.stem, (wav, read_transcript(text), speaker, fields)
+
+
+def _hold_out_clips(cuts: CutSet, num_speakers: int) -> dict[str, CutSet]:
+    """The last clip of each of some speakers for test, the one before it for dev; only of those who have three or more."""
+    clips: dict[str, list[str]] = {}
+    for cut in cuts:
+        clips.setdefault(cut.supervisions[0].speaker, []).append(cut.id)
+    speakers = sorted(speaker for speaker, ids in clips.items() if len(ids) > 2)
+    count = min(num_speakers, len(speakers))
+    chosen = [clips[speakers[i * len(speakers) // count]] for i in range(count)]
+    split_of = {ids[-1]: "test" for ids in chosen} | {ids[-2]: "dev" for ids in chosen}
+    parts = {name: [cut for cut in cuts if split_of.get(cut.id, "train") == name] for name in ("train", "dev", "test")}
+    return {name: sorted_cuts(part) for name, part in parts.items() if part}
 
 
 def _genders(folder: Path) -> dict[str, str]:

@@ -80,7 +80,8 @@ class Mini(Corpus, name="mini"):
     """Synthetic English at 16 kHz: strings of three to seven digits, and commands for a house, in background noise.
 
     A voice is an accent of English and a variant of espeak-ng, with a pitch and a rate of its own. No variant speaks
-    in two splits; sentences may repeat across splits, because the grammar is small. Every byte follows from the config
+    in two splits, unless the config names the one that is to speak; sentences may repeat across splits, because the grammar
+    is small. Every byte follows from the config
     and the version of espeakng-loader, and a split does not change when another one's size does.
     """
 
@@ -101,6 +102,10 @@ class Mini(Corpus, name="mini"):
 
         max_snr: float = 30.0
         """dB; the highest."""
+
+        voice: str | None = None
+        """One voice of espeak-ng that says everything, such as en-us+f2, for synthesis to learn: at its own pitch and rate,
+        always as loud, without noise. null: all the voices, as recognition wants them."""
 
         seed: Annotated[int, Field(ge=0)] = 0
         """Another seed gives other sentences, voices and noise."""
@@ -134,7 +139,7 @@ class Mini(Corpus, name="mini"):
 
     def _folder(self, corpus_dir: Path) -> Path:
         """Where this config's recordings are; the folder appears when it is complete, so its name says all."""
-        facts = {**self.config.model_dump(), "format": FORMAT, "espeakng-loader": version("espeakng-loader")}
+        facts = {**self.config.model_dump(exclude=None if self.config.voice else {"voice"}), "format": FORMAT, "espeakng-loader": version("espeakng-loader")}
         return Path(corpus_dir) / hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
     def _speak_split(self, split: str, folder: Path) -> None:
@@ -152,10 +157,12 @@ class Mini(Corpus, name="mini"):
             file.writelines(json.dumps(row) + "\n" for row in rows)
 
     def _draw_sentence(self, split: str, rng: np.random.Generator) -> Sentence:
+        if self.config.voice is not None:
+            return Sentence(_draw_text(rng), self.config.voice)
         voice = f"{rng.choice(ACCENTS)}+{rng.choice(VARIANTS[split])}"
         own = np.random.default_rng([self.config.seed, zlib.crc32(voice.encode())])  # what belongs to the voice
         pitch, rate, pitch_range = own.normal(50, 8), own.uniform(140, 200), own.uniform(30, 70)
-        text = draw_digits(rng) if rng.random() < 0.5 else draw_command(rng)
+        text = _draw_text(rng)
         return Sentence(
             text,
             voice,
@@ -168,12 +175,19 @@ class Mini(Corpus, name="mini"):
         """(L,) float32 at 16 kHz: the speech with silence around it, at some level, in some noise."""
         speech = np.frombuffer(samples, np.int16).astype(np.float32) / 32768
         speech = soxr.resample(speech, ESPEAK_RATE, SAMPLING_RATE)
+        if self.config.voice is not None:
+            return speech
         before, after = (int(seconds * SAMPLING_RATE) for seconds in rng.uniform(0.05, 0.3, 2))
         speech = np.pad(speech, (before, after))
         noise = noises[rng.integers(len(noises))]
         noise = np.resize(np.roll(noise, rng.integers(len(noise))), len(speech))
         wav = add_noise(speech, noise, rng.uniform(self.config.min_snr, self.config.max_snr))
         return wav * np.float32(rng.uniform(0.1, 0.9) / np.abs(wav).max())
+
+
+def _draw_text(rng: np.random.Generator) -> str:
+    """Digits or a command."""
+    return draw_digits(rng) if rng.random() < 0.5 else draw_command(rng)
 
 
 def draw_digits(rng: np.random.Generator) -> str:

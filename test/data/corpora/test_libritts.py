@@ -47,3 +47,20 @@ def test_a_recording_that_is_missing_and_a_part_without_texts_are_named(corpus):
 def test_what_a_folder_lacks_is_said(corpus):
     with pytest.raises(ValueError, match="train-other-500: not found; run the download stage"):
         prepare(corpus[0], train_parts=("train-other-500",))
+
+
+def test_clips_of_known_speakers_can_be_held_out(tmp_path):
+    voice_layouts.write_libritts(tmp_path, PARTS[:2], clips=4)
+    splits = prepare(tmp_path, split="utterances")
+    assert {name: [cut.id.split("_")[0] + cut.id[-1] for cut in cuts] for name, cuts in splits.items()} == {
+        "train": ["840", "841", "850", "851"],
+        "dev": ["842", "852"],
+        "test": ["843", "853"],
+    }
+    few = prepare(tmp_path, split="utterances", num_held_out=1)
+    assert [cut.id[-1] for cut in few["test"]] == ["3"] and len(few["train"]) == 6
+
+
+def test_speakers_of_two_clips_are_only_learned(tmp_path):
+    voice_layouts.write_libritts(tmp_path, PARTS[:2])
+    assert {name: len(cuts) for name, cuts in prepare(tmp_path, split="utterances").items()} == {"train": 4}

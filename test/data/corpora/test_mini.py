@@ -167,3 +167,19 @@ def test_snr_bounds_in_the_wrong_order_are_a_config_error():
 def test_a_split_of_nothing_is_a_config_error(key):
     with pytest.raises(ConfigError, match=key):
         validate(Mini.Config, {"name": "mini", key: 0})
+
+
+def test_one_voice_says_everything_at_its_own_level_without_noise(tmp_path):
+    corpus = tiny(voice="en-us+f3")
+    splits = corpus.prepare(corpus.download(tmp_path))
+    cuts = [cut for split in splits.values() for cut in split]
+    assert {cut.supervisions[0].speaker for cut in cuts} == {"en-us+f3"}
+    assert len({cut.supervisions[0].text for cut in cuts}) > 15
+    peaks = [np.abs(cut.load_audio()).max() for cut in cuts]
+    assert max(peaks) < 2 * min(peaks)
+    quietest = [np.sort(np.abs(cut.load_audio()[0]))[: cut.num_samples // 50].max() for cut in cuts]
+    assert max(quietest) < 1e-3
+
+
+def test_the_voice_does_not_move_what_was_spoken_before_there_was_one(tmp_path):
+    assert tiny()._folder(tmp_path) == tiny(voice=None)._folder(tmp_path) != tiny(voice="en")._folder(tmp_path)
