@@ -1,4 +1,4 @@
-"""Every recipe of synthesis through its own run.sh, from a corpus laid out as the real one to a report, with a voice of no size."""
+"""Every recipe of synthesis through its own run.sh, from a corpus in its real layout to a report, with a voice of no size."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ import voice_layouts
 from test_recipes import ROOT, checkout  # noqa: F401 - a fixture
 
 NO_SIZE = "{name: fft, dim: 8, num_layers: 1, num_heads: 2, ff_dim: 8, kernel_sizes: [3, 1]}"
-FRAMES = [f"featurizer.{key}={value}" for key, value in (("n_fft", 128), ("win_length", 128), ("hop_length", 16), ("num_mel_bins", 9))]
+SIZES = {"n_fft": 128, "win_length": 128, "hop_length": 16, "num_mel_bins": 9, "high_freq": 0}
 TINY = [
-    *FRAMES,
-    "featurizer.high_freq=0",
+    *(f"featurizer.{key}={value}" for key, value in SIZES.items()),
     "model.embed_dim=8",
     f"model.encoder={NO_SIZE}",
     f"model.decoder={NO_SIZE}",
@@ -30,20 +29,25 @@ TINY = [
 ]
 FEW = ["corpus.num_dev=1", "corpus.num_test=1"]
 
+ONE_PART = ("train-clean-100",)
 RECIPES = {  # corpus: (what writes it, overrides, utterances that are spoken)
     "mini": (None, ["corpus.num_train=5", "corpus.num_dev=2", "corpus.num_test=2"], 2),
     "ljspeech": (voice_layouts.write_ljspeech, FEW, 1),
     "kathleen": (voice_layouts.write_kathleen, FEW, 1),
     "fsdd": (corpus_layouts.write_fsdd, ["corpus.num_dev_takes=1", "data.test=[dev]"], None),
     "vctk": (voice_layouts.write_vctk, ["corpus.num_dev=1", "corpus.num_test=1"], 3),
-    "libritts": (partial(voice_layouts.write_libritts, parts=("train-clean-100",), clips=4), ["corpus.train_parts=[train-clean-100]"], 1),
+    "libritts": (
+        partial(voice_layouts.write_libritts, parts=ONE_PART, clips=4),
+        [f"corpus.train_parts=[{ONE_PART[0]}]"],
+        1,
+    ),
     "baker": (voice_layouts.write_baker, FEW, 1),
 }
 
 
 def run(checkout: Path, corpus: str, *arguments: str) -> str:  # noqa: F811
     command = [str(checkout / "egs" / corpus / "tts" / "run.sh"), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=dict(os.environ), check=False)
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=os.environ, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
 
