@@ -11,6 +11,7 @@ from voice_toy import write_scored
 from speechkit.report.clips import ClipBudget
 from speechkit.report.listening import choose, listening_section
 from speechkit.report.voices import ScoredVoice, read_voices
+from speechkit.tasks.spoken_sets import KINDS
 
 
 def section(*exp_dirs, num=24, budget=1_000_000):
@@ -33,7 +34,7 @@ def test_the_worst_comes_first(page):
 
 def test_each_version_can_be_heard_and_seen(page):
     players = [attributes["aria-label"] for attributes, _ in page.find("audio")]
-    assert len(players) == 12 and players[:3] == [f"{kind} speech of test-1" for kind in ("natural", "vocoded", "synthesised")]
+    assert len(players) == 12 and players[:3] == [f"{kind} speech of test-1" for kind in KINDS]
     pictures = [attributes["alt"] for attributes, _ in page.find("img")]
     assert pictures[:3] == [f"spectrogram of {label}" for label in players[:3]]
     assert pictures[3].startswith("attention in test-1") and len(pictures) == 16

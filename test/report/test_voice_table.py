@@ -15,7 +15,7 @@ def printed(table):
 def test_the_terminal_has_a_line_for_each_kind_of_speech_and_notes_below(tmp_path):
     write_scored(tmp_path)
     lines = printed(voice_table(tmp_path)).splitlines()
-    rows = [line.split() for line in lines if line.startswith(" test ") or line.startswith("test ")]
+    rows = [line.split() for line in lines if line.strip().startswith("test ")]
     assert [row[1] for row in rows] == ["natural", "vocoded", "synthesised"]
     assert rows[2][2] == "25.00" and rows[2][5] == "5.50" and rows[1][5] == "1.25"
     text = "\n".join(lines)
