@@ -85,9 +85,8 @@ def test_a_changed_config_trains_again_and_another_vocoder_only_speaks_again(rec
 
 
 def test_a_vocoder_is_trained_on_the_same_corpus_and_speaks(recipes: Path) -> None:
-    asked = calls(
-        recipes, "ljspeech/tts", "--vocoder", "istft", "--vocoder-changes", "vocoder.dim=8 seed=3", "corpus.num_test=2", "seed=2"
-    )
+    options = ("--vocoder", "istft", "--vocoder-changes", "vocoder.dim=8 seed=3")
+    asked = calls(recipes, "ljspeech/tts", *options, "corpus.num_test=2", "seed=2")
     conf = "./vocoder.yaml ./egs/conf/tts/vocoders/istft.yaml corpus.num_test=2 vocoder.dim=8 seed=3"
     assert asked[:4] == [
         f"prepare {conf} --download-only",

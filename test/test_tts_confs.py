@@ -1,4 +1,4 @@
-"""Every file of egs/conf/tts and of the recipes of synthesis: it can be read over each config, and its network can be built."""
+"""Every file of egs/conf/tts and of the recipes of synthesis: it can be read, and its network can be built."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
   speechkit durations exp/transformer_tts conf/voice.yaml conf/models/fastspeech.yaml --to exp/durations.jsonl
   speechkit durations ../asr/exp/phones conf/voice.yaml token_durations=exp/durations.jsonl
 
-The model is a voice with attention or with an aligner of its own, or a recogniser, whose tokens are those of the voice or its
-sounds without pauses. The config is that of the voice to be trained: its splits, its tokens, its frames. Utterances that
+The model is a voice with attention or with an aligner of its own; or a recogniser, whose tokens are those of the voice, or
+its sounds without pauses. The config is that of the voice to be trained: its splits, its tokens, its frames. Utterances that
 cannot be aligned are named and left out, and training leaves them out, too.
 """
 

@@ -36,7 +36,9 @@ def spans_of_tokens(tokens: Sequence[str], heard: Sequence[str], spans: Sequence
     return [None if name in PAUSES else next(remaining)[1] for name in tokens]
 
 
-def frames_of_spans(tokens: Sequence[str], spans: Sequence[Span | None], frame_shift: float, num_frames: int) -> np.ndarray:
+def frames_of_spans(
+    tokens: Sequence[str], spans: Sequence[Span | None], frame_shift: float, num_frames: int
+) -> np.ndarray:
     """Frames (U,) int32 of each token, which add up to ``num_frames``.
 
     Between two sounds, the border is in the middle of what neither of them was heard in. Beside a pause, a sound goes on for

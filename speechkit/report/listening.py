@@ -60,6 +60,7 @@ def listening_section(voices: Sequence[tuple[str, ScoredVoice]], num: int, clips
     notes += ["The audio of some is left out to keep the page small."] if clips.left_out else []
     notes += ["Not scored yet, so all are chosen by chance."] if not first.scores else []
     notes += ["Spectrograms show 70 dB below their loudest place, up to 8 kHz at most, all on the same scale of time."]
+    notes += [f"The numbers beside their names are those of {voices[0][0]}."] if len(voices) > 1 else []
     key = key_line("Above: the text. Below: what the recogniser heard; a click on a word plays from there.")
     head = [h("h2", "Listen to ", first.name), h("p", " ".join(notes), class_="note"), key if first.recognizer else None]
     return h("section", head, parts, id=anchor)

@@ -98,7 +98,7 @@ def read_experiment(exp_dir: Path) -> Experiment:
     if not found.log and not found.sets and not found.voices:
         got = "no such folder" if not exp_dir.is_dir() else "neither"
         raise ValueError(
-            f"{exp_dir}: expected train.jsonl or decode/<set>/hyps.jsonl to report on, got {got}; "
+            f"{exp_dir}: expected train.jsonl or sets that were decoded or spoken to report on, got {got}; "
             f"run `speechkit train CONFIG --exp {exp_dir}` first"
         )
     return found

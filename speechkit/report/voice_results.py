@@ -61,7 +61,7 @@ def voice_results(voices: Sequence[tuple[str, ScoredVoice]], several: bool) -> H
 def _columns(voices: Sequence[tuple[str, ScoredVoice]]) -> Iterator[tuple[str, ScoredVoice, str]]:
     """By set and kind of speech; what is the same for all voices, such as the recordings that one recogniser heard, once."""
     for name in dict.fromkeys(each.name for _, each in voices):
-        for kind in KINDS:
+        for kind in reversed(KINDS):  # what matters most stands beside the names, where screens are narrow
             seen = []
             for whose, each in voices:
                 numbers = (each.recognizer, rate_cells(each, kind), measure_cells(each, kind, ["MCD dB"]))

@@ -1,4 +1,4 @@
-"""How long each token lasts, for voices that have to be told: heard by a recogniser, or seen in another voice's alignment."""
+"""How long each token lasts, for voices that have to be told: by a recogniser, or by another voice's alignment."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from speechkit.train.trainer import pick_device
 from speechkit.utils.model_dir import check_model_dir, load_weights
 
 LEAST_MONOTONIC = 0.8
-"""Share of the steps at which attention has to stay or go on by one token; where it jumps more, it says nothing about time."""
+"""Share of the steps at which attention has to stay or go on by one token; if it jumps more, it says nothing of time."""
 
 Found = np.ndarray | str
 
@@ -110,8 +110,8 @@ class Listener:
         spans = spans_of_tokens(tokens, names, [(word.start, word.end) for word in heard.tokens])
         if spans is None:
             return (
-                f"expected the recogniser to have the voice's tokens, {' '.join(tokens)!r}, got {' '.join(names)!r}; train one "
-                "with the same tokenizer and normalizer"
+                f"expected the recogniser to have the voice's tokens, {' '.join(tokens)!r}, got {' '.join(names)!r}; train "
+                "one with the same tokenizer and normalizer"
             )
         return frames_of_spans(tokens, spans, self.featurizer.frame_shift, self.frame_data.num_frames(len(wav)))
 
@@ -131,7 +131,9 @@ class Voice:
     def __init__(self, model_dir: Path, config: TtsTask.Config, device: torch.device) -> None:
         own = load_config(model_dir / "config.yaml", task="tts")
         if own.featurizer != config.featurizer:
-            raise ValueError(f"{model_dir}: featurizer: expected {config.featurizer}, got {own.featurizer}; take another model")
+            raise ValueError(
+                f"{model_dir}: featurizer: expected {config.featurizer}, got {own.featurizer}; take another model"
+            )
         self.task = task = TtsTask.restore(own, model_dir, device)
         if "durations" in task.model.acoustic.needs or "alignment" not in task.model.acoustic.gives:
             raise ValueError(f"{model_dir}: expected a voice that aligns by itself, got {own.model.name}, which does not")

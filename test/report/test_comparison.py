@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from report_toy import write_set, write_training
+from voice_toy import write_scored
 
 from speechkit.report.comparison import comparison
 
@@ -29,3 +30,11 @@ def test_an_experiment_that_decoded_nothing_is_named(tmp_path):
     write_training(tmp_path / "raw")
     with pytest.raises(ValueError, match="raw/decode: expected decoded sets, found none; run `speechkit decode"):
         comparison([tmp_path / "raw"])
+
+
+def test_recognisers_and_voices_have_a_table_each(tmp_path):
+    write_set(tmp_path / "ctc")
+    write_scored(tmp_path / "vits")
+    blocks = comparison([tmp_path / "ctc", tmp_path / "vits"]).split("\n\n")
+    assert blocks[0].splitlines()[2].startswith("| ctc | test | 35.71 |") and "vits" not in blocks[0]
+    assert blocks[2].splitlines()[4].startswith("| vits | test | synthesised | 25.00 (") and "ctc |" not in blocks[2]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from report_toy import UTTERANCES, Page, write_set, write_training
+from spoken_toy import rewrite, write_voice
+from voice_toy import write_scored
 
 from speechkit.report import page as page_module
 from speechkit.report.page import write_report
@@ -216,3 +218,49 @@ def test_writing_again_replaces_the_page(tmp_path):
     (tmp_path / "report.html").write_text("old")
     assert write_report(tmp_path).read_text(encoding="utf-8") != "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "train.jsonl"]
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recogniser, and two voices."""
+    folder = tmp_path_factory.mktemp("mixed")
+    write_training(folder / "ctc")
+    write_set(folder / "ctc")
+    for name in ("vits", "tacotron2"):
+        write_training(folder / name)
+        write_scored(folder / name)
+    return folder
+
+
+def test_the_page_of_a_voice_shows_its_scores_its_training_and_its_sound(mixed):
+    page = report(mixed / "vits")
+    assert page.texts("a")[1:] == ["Voices", "Listen to test", "Training", "Config", "Provenance"]
+    assert page.texts("article", class_="card")[0].startswith("test25.00% WERnatural speech 0.00 %")
+    assert len(page.find("audio")) == 12 and "speechkit score x" in page.texts("section")[-1]
+    assert "tts · fastspeech2" in page.texts("header")[0] and "2026-03-06" in page.texts("header")[0]
+    sources = [attributes["src"] for attributes, _ in page.find("img")]
+    assert sources and all(source.startswith("data:image/png;base64,") for source in sources)
+    [(policy, _)] = [e for e in page.find("meta") if "http-equiv" in e[0]]
+    assert "img-src data:" in policy["content"]
+
+
+def test_a_page_of_several_experiments_has_both_tables_and_everything_once(mixed):
+    path = write_report(*(mixed / name for name in ("ctc", "vits", "tacotron2")), to=mixed / "all.html")
+    page = Page(path.read_text(encoding="utf-8"))
+    ids = [attributes["id"] for _, attributes, _ in page.elements if "id" in attributes]
+    assert path == mixed / "all.html" and len(ids) == len(set(ids))
+    links = {attributes["href"][1:]: text for attributes, text in page.find("a")}
+    assert set(links) <= set(ids) and links["training-2"] == "Training of tacotron2"
+    assert links["set-0"] == "Errors in test (ctc)"
+    assert page.texts("th")[0] == "experiment" and "synthesisedtacotron2, test" in page.texts("th")
+    cards = [text.split("test")[0] for text in page.texts("article", class_="card")]
+    assert cards == ["ctc, ", "vits, ", "tacotron2, "] and len(page.find("section", id="listen-0")) == 1
+
+
+def test_voices_without_scores_and_those_that_have_spoken_since_are_noted(tmp_path):
+    rows = write_scored(tmp_path)
+    rewrite(tmp_path / "synthesis" / "test", rows[:2])
+    write_voice(tmp_path, "dev", ["low"])
+    notes = report(tmp_path).texts("ul", class_="notes")[0]
+    assert f"synthesis/dev: not scored; run `speechkit score {tmp_path} --recognizer DIR`" in notes
+    assert f"synthesis/test: scored before it was spoken; run `speechkit score {tmp_path}`" in notes

@@ -135,3 +135,15 @@ def test_validations_are_there_as_numbers(tmp_path):
 
 def test_no_log_is_said():
     assert "No train.jsonl" in training_section(TrainLog())
+
+
+def test_the_many_losses_of_voices_have_plots_of_their_own_with_their_validation():
+    log = TrainLog()
+    names = ["mel", "duration", "kl", "discriminator", "adversarial"]
+    for step in (1, 2):
+        log.add({"event": "step", "step": step, "loss": 9.0, "losses": dict.fromkeys(names, step / 2)})
+    log.add({"event": "valid", "step": 2, "loss": 8.0, "mel": 0.75, "wave.mel": 3.0})
+    found = {chart.title: [curve.name for curve in chart.curves] for chart in charts(log)}
+    assert found["Loss"] == ["training", "validation"]
+    assert found["Loss mel"] == ["training", "validation"] and found["Loss kl"] == ["training"]
+    assert "Validation mel" not in found and found["Validation wave.mel"] == ["wave.mel"]

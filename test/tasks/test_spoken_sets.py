@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from spoken_toy import RATE, rewrite, voice, write_voice, write_wav
@@ -74,11 +72,11 @@ def test_damaged_alignments_are_named(spoken):
 
 def test_nothing_spoken_is_an_error_that_says_what_to_do(tmp_path):
     assert find_spoken_sets(tmp_path) == []
-    with pytest.raises(ValueError, match="/synthesis: expected sets that the voice has spoken, found none; run `speechkit synth"):
+    with pytest.raises(ValueError, match="/synthesis: expected sets that the voice has spoken, found none; run `speechkit"):
         choose_spoken_sets(tmp_path)
 
 
-@pytest.mark.parametrize("line, problem", [('{"id": "a"', "not valid JSON"), (json.dumps({"id": "a"}), "expected an object with id")])
+@pytest.mark.parametrize("line, problem", [('{"id": "a"', "not valid JSON"), ('{"id": "a"}', "expected an object with id")])
 def test_a_damaged_line_is_named_by_its_number(spoken, line, problem):
     path = spoken.folder / "utterances.jsonl"
     path.write_text(path.read_text() + line)

@@ -10,7 +10,7 @@ from test_hearing import Ear
 from speechkit.config import ConfigError
 from speechkit.metrics.error_rate import bootstrap_interval
 from speechkit.tasks.recognizer import Recognizer
-from speechkit.tasks.tts_scores import score_voice
+from speechkit.tasks.tts_scores import score_voice, value
 
 
 def scores(exp_dir, *args, **kwargs):
@@ -83,6 +83,11 @@ def test_the_values_of_a_set_are_sums_over_utterances_with_bootstrap_intervals(t
     assert found["interval"][0] < found["value"] < found["interval"][1]
     rmse = totals["measures"]["log_f0_rmse"]
     assert min(row["log_f0_rmse"] for row in rows) < rmse["value"] < max(row["log_f0_rmse"] for row in rows)
+
+
+def test_a_measure_is_a_ratio_of_sums_and_the_root_of_it_where_squares_were_summed():
+    assert value("mcd", 6.0, 4) == 1.5 and value("log_f0_rmse", 0.09, 4) == pytest.approx(0.15)
+    assert value("mcd", 0.0, 0) is None
 
 
 def test_a_recogniser_is_named_and_hears_every_kind_of_speech(tmp_path, monkeypatch):
