@@ -96,17 +96,6 @@ def test_every_wrong_key_is_listed_at_once(tmp_path):
     assert len(str(error.value).splitlines()) == 2
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("1e-3", 1e-3), ("1.5E+2", 150.0), ("-.5", -0.5), ("017", 17), ("no", "no"), ("on", "on"), ("1:30", "1:30"),
-     ("2001-01-01", "2001-01-01"), ("null", None), ("~", None), ("true", True), ("0x1f", "0x1f"), ("", None),
-     ("1_000", 1000), ("[1, a]", [1, "a"])],
-)  # fmt: skip
-def test_yaml_scalars_are_read_as_people_mean_them(text, value):
-    parsed = configs._parse(text, "x")
-    assert parsed == value and type(parsed) is type(value)
-
-
 def test_overrides_are_yaml_values_at_dotted_keys(tmp_path):
     zoo = load(tmp_path, "text: y", "pet.legs=3", "pet.speed=1e-4", "pet.sizes=[5, 7]", "inner.depth=2", "text=no")
     assert (zoo.pet.legs, zoo.pet.speed, zoo.pet.sizes, zoo.inner.depth, zoo.text) == (3, 1e-4, (5, 7), 2, "no")
@@ -187,38 +176,11 @@ def test_a_file_among_the_overrides_changes_its_keys_and_what_comes_later_wins(t
         load(tmp_path, "{}", "absent.yaml")
 
 
-@pytest.mark.parametrize("override", ["pet", "=3", "a..b=1", ".a=1"])
-def test_a_malformed_override_is_an_error(tmp_path, override):
-    with pytest.raises(ConfigError, match="expected an override like key.sub=value"):
-        load(tmp_path, "{}", override)
-
-
-def test_base_files_are_inherited_and_the_files_own_values_win(tmp_path):
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "root.yaml").write_text("pet: {name: dog, legs: 1, speed: 0.5}\ntext: root")
-    (tmp_path / "sub" / "mid.yaml").write_text("base: ../root.yaml\npet: {legs: 2}")
-    (tmp_path / "top.yaml").write_text("base: sub/mid.yaml\ntext: top")
-    zoo = configs.load(Zoo, tmp_path / "top.yaml")
-    assert zoo.pet == Dog.Config(legs=2, speed=0.5) and zoo.text == "top"
-
-
-def test_bases_in_a_circle_are_an_error(tmp_path):
-    (tmp_path / "b.yaml").write_text("base: a.yaml")
-    with pytest.raises(ConfigError, match="circle"):
-        load(tmp_path, "base: b.yaml")
-
-
 def test_a_saved_config_holds_all_defaults_and_loads_back_equal(tmp_path):
-    zoo = load(tmp_path, "pet: {name: dog, speed: 1e-12}\ntext: 'no'\nmany: {a: fish, b: {name: dog, legs: 1}}")
+    zoo = load(tmp_path, "pet: {name: dog, speed: 1e-12}\ntext: 'no'\nmany: {ü: fish, b: {name: dog, legs: 1}}")
     configs.save(zoo, tmp_path / "saved.yaml")
     assert configs.load(Zoo, tmp_path / "saved.yaml") == zoo
     assert "depth: 1" in (tmp_path / "saved.yaml").read_text()
-
-
-@pytest.mark.parametrize("text", ["", "null", "true", "1e-3", "017", "a: b", "ü", "1_0", "~", "- x", "# no"])
-def test_text_that_looks_like_something_else_round_trips(tmp_path, text):
-    configs.save(Zoo(text=text), tmp_path / "s.yaml")
-    assert configs.load(Zoo, tmp_path / "s.yaml").text == text
 
 
 def test_configs_are_frozen():

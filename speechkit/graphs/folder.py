@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.graphs.arpa import read_arpa, symbol_names, write_arpa
+from speechkit.graphs.arpa import ngram_counts, read_arpa, symbol_names, write_arpa
 from speechkit.graphs.backoff import BackoffGraph
 from speechkit.graphs.decoding_graph import compose_lg, compose_topology
 from speechkit.graphs.grammar import grammar_fst
@@ -163,7 +163,7 @@ def write_graph(
         "topology": topology,
         "order": model.order,
         "words": len(spellings.ids),
-        "ngrams": [int(size) for size in np.diff(model.level_offsets)[1:]],
+        "ngrams": ngram_counts(model),
         "states": {"LG": lg.num_states, "graph": fst.num_states},
         "arcs": {"LG": lg.num_arcs, "graph": fst.num_arcs},
         "sources": sources,

@@ -57,36 +57,47 @@ def passing_probs(nodes: Nodes) -> tuple[np.ndarray, np.ndarray]:
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _product(values: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> None:
     """``out`` (4, M) = transposed ``values`` (K, 4) times ``matrix`` (K, M)."""
-    one, two, three, four = out[0], out[1], out[2], out[3]
     out[:] = 0.0
-    for k in range(len(matrix)):
-        a, b, c, d = values[k, 0], values[k, 1], values[k, 2], values[k, 3]
-        row = matrix[k]
-        for m in range(len(row)):
-            one[m] += a * row[m]
-            two[m] += b * row[m]
-            three[m] += c * row[m]
-            four[m] += d * row[m]
+    whole = len(matrix) // 4 * 4
+    # Four rows for two lanes at a time: as many as registers hold, so that sums are seldom loaded and stored.
+    for k in range(0, whole, 4):
+        for lane in range(0, LANES, 2):
+            one, two = out[lane], out[lane + 1]
+            a0, a1, a2, a3 = values[k, lane], values[k + 1, lane], values[k + 2, lane], values[k + 3, lane]
+            b0, b1 = values[k, lane + 1], values[k + 1, lane + 1]
+            b2, b3 = values[k + 2, lane + 1], values[k + 3, lane + 1]
+            for m in range(matrix.shape[1]):
+                w0, w1, w2, w3 = matrix[k, m], matrix[k + 1, m], matrix[k + 2, m], matrix[k + 3, m]
+                one[m] = one[m] + a0 * w0 + a1 * w1 + a2 * w2 + a3 * w3
+                two[m] = two[m] + b0 * w0 + b1 * w1 + b2 * w2 + b3 * w3
+    for k in range(whole, len(matrix)):
+        for lane in range(LANES):
+            for m in range(matrix.shape[1]):
+                out[lane, m] += values[k, lane] * matrix[k, m]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _forward(matrix: np.ndarray, class_offsets: np.ndarray, values: np.ndarray, probs: np.ndarray, alphas: np.ndarray) -> None:
     """Forward values of some frames, each scaled by the sum of the one before; ``values[0]`` (E + 1, 4) are those before
     the frames, and in the end those of the last one."""
-    num_emitting = matrix.shape[1]
-    before, arrived, sums = values[0], np.empty((LANES, num_emitting)), np.empty(LANES)
+    before, arrived, scale = values[0], np.empty((LANES, matrix.shape[1])), np.empty(LANES)
+    sums = before.sum(0)
     for t in range(len(probs)):
-        for lane in range(LANES):
-            sums[lane] = before[:, lane].sum()
         _product(before, matrix, arrived)
         for lane in range(LANES):
-            scale = 1.0 / sums[lane] if sums[lane] > 0 else 0.0
-            for c in range(len(class_offsets) - 1):
-                factor = probs[t, c, lane] * scale
-                for n in range(class_offsets[c], class_offsets[c + 1]):
-                    before[n, lane] = chopped(arrived[lane, n] * factor)
-                    alphas[t, n, lane] = before[n, lane]
-            before[num_emitting, lane] = 0.0
+            scale[lane] = 1.0 / sums[lane] if sums[lane] > 0 else 0.0
+        s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
+        for c in range(len(class_offsets) - 1):
+            p0, p1 = probs[t, c, 0] * scale[0], probs[t, c, 1] * scale[1]
+            p2, p3 = probs[t, c, 2] * scale[2], probs[t, c, 3] * scale[3]
+            for n in range(class_offsets[c], class_offsets[c + 1]):
+                a0, a1 = chopped(arrived[0, n] * p0), chopped(arrived[1, n] * p1)
+                a2, a3 = chopped(arrived[2, n] * p2), chopped(arrived[3, n] * p3)
+                before[n, 0], before[n, 1], before[n, 2], before[n, 3] = a0, a1, a2, a3
+                alphas[t, n, 0], alphas[t, n, 1], alphas[t, n, 2], alphas[t, n, 3] = a0, a1, a2, a3
+                s0, s1, s2, s3 = s0 + a0, s1 + a1, s2 + a2, s3 + a3
+        sums[0], sums[1], sums[2], sums[3] = s0, s1, s2, s3
+        before[-1] = 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -102,10 +113,13 @@ def _backward(
     state: State,
 ) -> None:
     """Backward values from the last of some frames to the one before the first; ``probs`` become occupancies."""
-    left = np.empty((LANES, len(matrix)))
+    left, betas, sums = np.empty((LANES, len(matrix))), state.betas, state.sums
     for t in range(len(probs) - 1, -1, -1):
         meet(class_offsets, final, alphas[t], probs[t], lens - t, slack, values, state)
         _product(values, matrix, left)
-        for lane in range(LANES):
-            state.betas[:, lane] = left[lane]
-            state.sums[lane] = left[lane].sum()
+        s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
+        for n in range(len(betas)):
+            b0, b1, b2, b3 = left[0, n], left[1, n], left[2, n], left[3, n]
+            betas[n, 0], betas[n, 1], betas[n, 2], betas[n, 3] = b0, b1, b2, b3
+            s0, s1, s2, s3 = s0 + b0, s1 + b1, s2 + b2, s3 + b3
+        sums[0], sums[1], sums[2], sums[3] = s0, s1, s2, s3

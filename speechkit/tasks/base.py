@@ -13,7 +13,7 @@ from speechkit import config as configs
 from speechkit.config import Component, ComponentConfig, ConfigError
 from speechkit.tasks.initial_weights import InitConfig
 from speechkit.text.tokenizer import Tokenizer
-from speechkit.train.trainer import TrainerConfig
+from speechkit.train.trainer_config import TrainerConfig
 from speechkit.utils.files import atomic_write
 
 

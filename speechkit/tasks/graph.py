@@ -63,13 +63,12 @@ def build_graph(config: AsrTask.Config, tokenizer: Tokenizer, options: GraphOpti
         What ``graph.json`` holds.
 
     Raises:
-        ValueError: No objective can be searched through a graph, a word has no spelling, the ARPA file or the lexicon is not
-            usable, there is no text, or kaldifst is not installed.
+        ValueError: No objective can be searched through such a graph, a word has no spelling, the ARPA file or the lexicon is
+            not usable, there is no text, or kaldifst is not installed.
     """
     check_searchable(config.objectives)
+    check_topology(options.topology, config.objectives)
     openfst()  # before minutes of work
-    if options.topology == "hmm":
-        log.warn("topology hmm: no blank is in the graph, but ctc, ctc_crf, gtc and lf_mmi are trained with one; leave it at ctc")
     if options.arpa is not None:
         find_file(options.arpa, None, "an ARPA file", f"make one with `speechkit lm CONF|MODEL --unit word --to {options.arpa}`")
     sentences = [] if options.arpa else training_sentences(config)
@@ -103,6 +102,21 @@ def check_searchable(objectives: Mapping[str, Objective.Config]) -> None:
         "objectives: expected one that the search wfst can read through a graph (ctc, ctc_crf, gtc, or lf_mmi with topology: "
         f"ctc), got {got}; decode without a graph of words, or train with one of these"
     )
+
+
+def check_topology(topology: str, objectives: Mapping[str, Objective.Config]) -> None:
+    """Refuse a graph without the blank for a model all of whose objectives are trained with it; only objectives of one's own,
+    from a file that is imported, may have none.
+
+    Raises:
+        ValueError: Naming the objectives.
+    """
+    ours = [each.name for each in objectives.values() if each.component.__module__.startswith("speechkit.")]
+    if topology == "hmm" and len(ours) == len(objectives):
+        raise ValueError(
+            f"topology: expected ctc, since the frames of {', '.join(ours)} may be blank, got hmm, whose graph has no blank; leave "
+            "out --topology, which is for an objective of your own"
+        )
 
 
 def training_sentences(config: AsrTask.Config) -> list[list[str]]:

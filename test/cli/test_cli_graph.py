@@ -5,16 +5,28 @@ from __future__ import annotations
 import tiny
 
 from speechkit.cli.main import main
+from speechkit.objectives.base import Objective
 
 
 def test_a_graph_of_a_config_lies_beside_its_manifests_or_where_one_says(tmp_path, capsys) -> None:
     conf = str(tiny.write_corpus(tmp_path))
     assert main(["graph", conf, "--order", "2"]) == 0
     assert (tmp_path / "data/graph/TLG.fst").exists()
-    assert main(["graph", conf, "--to", str(tmp_path / "there"), "--topology", "hmm"]) == 0
-    assert (tmp_path / "there/HLG.fst").exists()
-    captured = capsys.readouterr()
-    assert "2 words" in captured.out and "warning: topology hmm: no blank is in the graph" in captured.err
+    assert main(["graph", conf, "--to", str(tmp_path / "there")]) == 0
+    assert (tmp_path / "there/TLG.fst").exists()
+    assert "2 words" in capsys.readouterr().out
+
+
+def test_a_graph_without_blanks_is_for_objectives_of_ones_own(tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(Objective, "registry", dict(Objective.registry))
+    conf, own = str(tiny.write_corpus(tmp_path)), tmp_path / "own.py"
+    assert main(["graph", conf, "--topology", "hmm"]) == 1
+    assert "topology: expected ctc, since the frames of ctc may be blank, got hmm" in capsys.readouterr().err
+    assert not (tmp_path / "data/graph").exists()
+    own.write_text('from speechkit.objectives.ctc import CtcObjective\nclass Own(CtcObjective, name="own_frames"): ...\n')
+    objectives = ["objectives.ctc=null", "objectives.own.name=own_frames"]
+    assert main(["graph", conf, *objectives, "--topology", "hmm", "--import", str(own)]) == 0
+    assert (tmp_path / "data/graph/HLG.fst").exists()
 
 
 def test_a_graph_of_a_model_lies_in_it(finished, capsys) -> None:

@@ -19,7 +19,7 @@ def test_a_graph_is_read_back_with_its_words_and_symbol_tables(tmp_path) -> None
     assert symbols == ["<eps> 0", "<blank> 1", "<unk> 2", "<space> 3", "a 4", "b 5", "<sos/eos> 6"]
     assert (graph.folder / "words.txt").read_text().splitlines()[-2:] == ["</s> 5", "#0 6"]
     facts = json.loads((graph.folder / "graph.json").read_text())
-    assert facts["order"] == 2 and facts["ngrams"][0] == len(graph.names) - 1
+    assert facts["order"] == 2 and facts["ngrams"][0] == len(graph.names)  # <s> in place of <eps>
     assert toy_graph(tmp_path / "again").folder.joinpath("TLG.fst").read_bytes() == (graph.folder / "TLG.fst").read_bytes()
 
 

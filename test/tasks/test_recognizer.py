@@ -10,12 +10,12 @@ import tiny
 import torch
 
 import speechkit
-from speechkit.config import merge, read_yaml
 from speechkit.decode.ctc_greedy import CtcGreedySearch
 from speechkit.decode.graph_viterbi import GraphViterbiSearch
 from speechkit.tasks import load
 from speechkit.tasks.recognizer import split_at_pauses
 from speechkit.utils.model_dir import write_checksums
+from speechkit.utils.yaml_files import merge, read_yaml
 
 
 def say(words, rate=tiny.RATE, seed=9):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,13 +33,14 @@ def test_a_graph_of_the_training_transcripts_says_what_it_was_made_of(made) -> N
     assert json.loads((folder / "graph/graph.json").read_text()) == facts
     assert facts["words"] == 2 and facts["order"] == 2 and facts["sources"]["text"]["sentences"] == 30
     assert facts["sources"]["unseen"]["test"]["unseen"] == 0
-    assert report(facts)[-1].startswith("test: 0 of ") and report(facts)[0].startswith("2 words, 4 1-grams")
+    assert report(facts)[-1].startswith("test: 0 of ") and report(facts)[0].startswith("2 words, 5 1-grams")
+    assert "ngram 1=5\n" in (folder / "graph/lm.arpa").read_text()
 
 
 def test_a_trained_model_is_decoded_through_its_graph(trained, tmp_path) -> None:
-    config = load_config(trained / "config.yaml")
-    build_graph(config, load_model(trained).tokenizer, GraphOptions(order=1), tmp_path / "graph")
-    (folder,) = decode(trained, ["test"], ["search=wfst", f"search.graph={tmp_path / 'graph'}", "search.nbest=3"], "cpu")
+    exp = shutil.copytree(trained, tmp_path / "exp")
+    build_graph(load_config(exp / "config.yaml"), load_model(exp).tokenizer, GraphOptions(order=1), exp / "graph")
+    (folder,) = decode(exp, ["test"], ["search=wfst", "search.graph=graph", "search.nbest=3"], "cpu")
     rows = [json.loads(line) for line in (folder / "hyps.jsonl").read_text().splitlines()]
     assert [row["hyp"] for row in rows] == [row["ref"] for row in rows]
     assert all(" ".join(word["word"] for word in row["words"]) == row["hyp"] for row in rows)
