@@ -1,4 +1,4 @@
-"""Every recipe of synthesis through its own run.sh, from a corpus in its real layout to a report, with a voice of no size."""
+"""Every recipe of synthesis through its own run.sh, from a corpus in its real layout to a report."""
 
 from __future__ import annotations
 

@@ -42,9 +42,9 @@ def frames_of_spans(
     """Frames (U,) int32 of each token, which add up to ``num_frames``.
 
     Between two sounds, the border is in the middle of what neither of them was heard in. Beside a pause, a sound goes on for
-    as long as sounds of this utterance usually do (the median over the borders between sounds): networks that mark a sound in
-    a frame or two are silent about most of it. The rest is the pause's. What is before the first token and behind the last
-    one is theirs.
+    as long as sounds of this utterance usually do (the median over the borders between sounds): networks that mark a sound
+    in a frame or two are silent about most of it. The rest is the pause's. What is before the first token and behind the
+    last one is theirs.
 
     Args:
         tokens: U names, at least one.

@@ -296,7 +296,8 @@ def report_left_out(config: TtsTask.Config) -> None:
             )
         if missing:
             some = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
-            log.info(f"{', '.join(names)}: {len(missing)} of {len(ids)} utterances have no durations and are left out: {some}")
+            counts = f"{len(missing)} of {len(ids)} utterances"
+            log.info(f"{', '.join(names)}: {counts} have no durations and are left out: {some}")
 
 
 def _is_among(known: Mapping[str, Any], cut: Cut) -> bool:

@@ -13,7 +13,7 @@ def test_between_two_sounds_the_border_is_in_the_middle_and_the_ends_have_what_i
 
 
 def test_a_pause_has_what_sounds_do_not_usually_need():
-    # Between a and b 0.2 s are silent, half of it each's. So b goes on to 1.0 behind its 0.9, and c begins 0.1 before its 2.0.
+    # Between a and b 0.2 s are silent, half of it each's. So b goes on to 1.0, and c begins at 1.9.
     spans = [(0.3, 0.4), (0.6, 0.9), None, (2.0, 2.2)]
     assert frames_of_spans(["a", "b", ",", "c"], spans, 0.1, 25).tolist() == [5, 5, 9, 6]
 

@@ -139,7 +139,8 @@ class Mini(Corpus, name="mini"):
 
     def _folder(self, corpus_dir: Path) -> Path:
         """Where this config's recordings are; the folder appears when it is complete, so its name says all."""
-        facts = {**self.config.model_dump(exclude=None if self.config.voice else {"voice"}), "format": FORMAT, "espeakng-loader": version("espeakng-loader")}
+        options = self.config.model_dump(exclude=None if self.config.voice else {"voice"})
+        facts = {**options, "format": FORMAT, "espeakng-loader": version("espeakng-loader")}
         return Path(corpus_dir) / hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
     def _speak_split(self, split: str, folder: Path) -> None:
