@@ -47,8 +47,26 @@ class Tensors:
         return dataclasses.replace(self, **{name: function(tensor) for name, tensor in tensors.items()})
 
 
+class Recordings(Tensors):
+    """A dataclass of utterances that has, among others, these two fields."""
+
+    ids: list[str]
+    """Cut ids."""
+
+    durations: list[float]
+    """Seconds of audio."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def amounts(self) -> dict[str, float]:
+        """How much there is to hear, for the log."""
+        return {"audio_seconds": sum(self.durations)}
+
+
 @dataclasses.dataclass(frozen=True)
-class AsrBatch(Tensors):
+class AsrBatch(Recordings):
     """B utterances with their transcripts."""
 
     ids: list[str]
@@ -78,18 +96,10 @@ class AsrBatch(Tensors):
     alternatives: list[list[Slot]] | None = None
     """Uncertain transcripts, where the manifest has them; see :class:`Targets`."""
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
     @property
     def targets(self) -> Targets:
         """The transcripts, as objectives take them."""
         return Targets(self.tokens, self.token_lens, self.alternatives)
-
-    @property
-    def amounts(self) -> dict[str, float]:
-        """How much there is to hear, for the log."""
-        return {"audio_seconds": sum(self.durations)}
 
     @property
     def padding(self) -> float:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from speechkit.data.audio import AudioCache, load_audio
-from speechkit.data.batch import Tensors
+from speechkit.data.batch import Recordings
 from speechkit.data.sampler import BucketSampler, SamplerConfig
 from speechkit.utils.lens import pad_stack
 
@@ -23,7 +23,7 @@ _MARK = "segment"  # key in cut.custom: where a piece lies, 0 at the start of th
 
 
 @dataclasses.dataclass(frozen=True)
-class SegmentBatch(Tensors):
+class SegmentBatch(Recordings):
     """Pieces of B utterances, with as much around each as the features of its frames depend on."""
 
     ids: list[str]
@@ -40,14 +40,6 @@ class SegmentBatch(Tensors):
 
     durations: list[float]
     """Seconds of each piece."""
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def amounts(self) -> dict[str, float]:
-        """How much there is to learn to say, for the log."""
-        return {"audio_seconds": sum(self.durations)}
 
     @property
     def padding(self) -> float:

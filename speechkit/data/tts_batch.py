@@ -6,11 +6,11 @@ import dataclasses
 
 from torch import Tensor
 
-from speechkit.data.batch import Tensors
+from speechkit.data.batch import Recordings
 
 
 @dataclasses.dataclass(frozen=True)
-class TtsBatch(Tensors):
+class TtsBatch(Recordings):
     """B recorded utterances with what was said in them, and by whom."""
 
     ids: list[str]
@@ -42,14 +42,6 @@ class TtsBatch(Tensors):
 
     pitch: Tensor | None = None
     """(B, T) float32 Hz, 0 where unvoiced and after each length."""
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def amounts(self) -> dict[str, float]:
-        """How much there is to hear, for the log."""
-        return {"audio_seconds": sum(self.durations)}
 
     @property
     def padding(self) -> float:

@@ -93,7 +93,7 @@ class Lattice:
         first = np.searchsorted(self.sources, np.arange(len(self.frames) + 1))
         scores = self.final
         states, (sources, targets, links), gains, ends = _compose(
-            first, self.targets, self.words, np.isfinite(scores), _arrays(old), _arrays(new), old.start, new.start
+            first, self.targets, self.words, np.isfinite(scores), old.arrays, new.arrays, old.start, new.start
         )
         order = np.argsort(states, kind="stable")  # the start stays first
         numbers = np.empty(len(order), dtype=np.int64)
@@ -182,20 +182,6 @@ def _trace(entry: int, links_of: np.ndarray, before: np.ndarray) -> np.ndarray:
 
 
 # --- rescoring --------------------------------------------------------------------------------------------------------
-
-
-class _Model(NamedTuple):
-    arc_offsets: np.ndarray
-    arc_symbols: np.ndarray
-    arc_targets: np.ndarray
-    arc_weights: np.ndarray
-    backoff_states: np.ndarray
-    backoff_weights: np.ndarray
-    final_weights: np.ndarray
-
-
-def _arrays(model: BackoffGraph) -> _Model:
-    return _Model(*(np.ascontiguousarray(getattr(model, name)) for name in _Model._fields))
 
 
 @njit(cache=True, nogil=True)

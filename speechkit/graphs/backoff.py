@@ -14,8 +14,8 @@ import numpy as np
 from numba import njit
 
 
-class _Arrays(NamedTuple):
-    """What the compiled functions read; see :class:`BackoffGraph`."""
+class BackoffArrays(NamedTuple):
+    """What compiled functions read; see :class:`BackoffGraph`."""
 
     arc_offsets: np.ndarray
     arc_symbols: np.ndarray
@@ -63,16 +63,17 @@ class BackoffGraph:
         return np.repeat(np.arange(self.num_states), np.diff(self.arc_offsets))
 
     @cached_property
-    def _arrays(self) -> _Arrays:
-        return _Arrays(*(np.ascontiguousarray(getattr(self, name)) for name in _Arrays._fields))
+    def arrays(self) -> BackoffArrays:
+        """For compiled functions."""
+        return BackoffArrays(*(np.ascontiguousarray(getattr(self, name)) for name in BackoffArrays._fields))
 
     def weights(self, states: np.ndarray, symbols: np.ndarray) -> np.ndarray:
         """Weight (N,) of each symbol (N,) in its state (N,), over backoffs; ``-inf`` where not even state 0 has it."""
-        return _weights(self._arrays, self.num_symbols - 1, *_int64(states, symbols))
+        return _weights(self.arrays, self.num_symbols - 1, *_int64(states, symbols))
 
     def next_states(self, states: np.ndarray, symbols: np.ndarray) -> np.ndarray:
         """State (N,) after each symbol (N,); 0 where no state has an arc for it."""
-        return _next_states(self._arrays, *_int64(states, symbols))
+        return _next_states(self.arrays, *_int64(states, symbols))
 
     def rows(self, states: np.ndarray, default: float = -np.inf) -> np.ndarray:
         """Weights (N, V) float32 of all symbols in each state (N,), the last column those of ending.
@@ -81,7 +82,7 @@ class BackoffGraph:
             states: Any number of them, in any order.
             default: What state 0 gives to symbols that it has no arc for; backoff weights come on top of it.
         """
-        return _rows(self._arrays, self.num_symbols, np.float32(default), *_int64(states))
+        return _rows(self.arrays, self.num_symbols, np.float32(default), *_int64(states))
 
     def expanded(self) -> BackoffGraph:
         """The same automaton with an arc for every symbol that a state has, over backoffs or not, and none to back off.
@@ -162,7 +163,7 @@ def _int64(*arrays: np.ndarray) -> list[np.ndarray]:
 
 
 @njit(cache=True, nogil=True)
-def _find(graph: _Arrays, state: int, symbol: int) -> int:
+def _find(graph: BackoffArrays, state: int, symbol: int) -> int:
     low, high = graph.arc_offsets[state], graph.arc_offsets[state + 1]
     while low < high:
         middle = (low + high) // 2
@@ -174,7 +175,7 @@ def _find(graph: _Arrays, state: int, symbol: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _weights(graph: _Arrays, end: int, states: np.ndarray, symbols: np.ndarray) -> np.ndarray:
+def _weights(graph: BackoffArrays, end: int, states: np.ndarray, symbols: np.ndarray) -> np.ndarray:
     found = np.empty(len(states))
     for n in range(len(states)):
         state, total, weight = states[n], 0.0, -np.inf
@@ -190,7 +191,7 @@ def _weights(graph: _Arrays, end: int, states: np.ndarray, symbols: np.ndarray) 
 
 
 @njit(cache=True, nogil=True)
-def _next_states(graph: _Arrays, states: np.ndarray, symbols: np.ndarray) -> np.ndarray:
+def _next_states(graph: BackoffArrays, states: np.ndarray, symbols: np.ndarray) -> np.ndarray:
     found = np.zeros(len(states), dtype=np.int64)
     for n in range(len(states)):
         state = states[n]
@@ -204,7 +205,7 @@ def _next_states(graph: _Arrays, states: np.ndarray, symbols: np.ndarray) -> np.
 
 
 @njit(cache=True, nogil=True)
-def _rows(graph: _Arrays, num_symbols: int, default: float, states: np.ndarray) -> np.ndarray:
+def _rows(graph: BackoffArrays, num_symbols: int, default: float, states: np.ndarray) -> np.ndarray:
     rows = np.empty((len(states), num_symbols), dtype=np.float32)
     written = np.full(num_symbols, -1, dtype=np.int64)  # the last row that has the symbol
     for n in range(len(states)):

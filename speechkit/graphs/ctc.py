@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from importlib.util import find_spec
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-Kernel = Literal["auto", "numba", "torch", "triton"]
-KERNELS = ("numba", "torch", "triton")
-"""The modules ``ctc_<kernel>``, each with a ``scan`` that computes both recursions: (B, S, U + 1) float64 emissions,
+from speechkit.graphs.kernels import Kernel, pick_kernel
+
+Scan = Callable[[Tensor, Tensor, Tensor, Tensor, bool], tuple[Tensor, Tensor | None]]
+"""The ``scan`` of each module ``ctc_<kernel>``, which computes both recursions: (B, S, U + 1) float64 emissions,
 (B, U + 1) bool repeats, frames (B,) and tokens (B,) in; alphas and betas (B, S, 2U + 1) float64 out, ``-inf`` where no path
 passes. A place u repeats if its token is that of place u - 1. Only alphas, and None, if the last argument is False."""
 
@@ -60,27 +59,12 @@ def ctc_loss(
     return nats.to(torch.promote_types(log_probs.dtype, torch.float32))
 
 
-def pick_kernel(device: torch.device, kernel: Kernel = "auto") -> str:
-    """Which of the ``KERNELS`` is meant: numba in main memory, on CUDA Triton if it is installed, else torch.
-
-    Raises:
-        ValueError: There is no such kernel, or it does not run on this device.
-    """
-    if kernel not in ("auto", *KERNELS):
-        raise ValueError(f"kernel: expected auto, {', '.join(KERNELS)}, got {kernel!r}")
-    if kernel == "auto":
-        return {"cpu": "numba", "cuda": "triton" if find_spec("triton") else "torch"}.get(device.type, "torch")
-    if kernel == "numba" and device.type != "cpu":
-        raise ValueError(f"kernel: expected auto, torch or triton for tensors on {device}, got numba, which is for the CPU")
-    return kernel
-
-
 class _Ctc(torch.autograd.Function):
     """From the emissions (B, S, U + 1), whose column 0 is the blank, to nats (B,)."""
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, emissions: Tensor, repeats: Tensor, frame_lens: Tensor, token_lens: Tensor, scan: Callable
+        ctx: FunctionCtx, emissions: Tensor, repeats: Tensor, frame_lens: Tensor, token_lens: Tensor, scan: Scan
     ) -> Tensor:
         differentiable = ctx.needs_input_grad[0]
         alphas, betas = scan(emissions.contiguous(), repeats, frame_lens, token_lens, differentiable)

@@ -18,7 +18,7 @@ ENOUGH = 20_000  # emissions; for fewer, starting threads costs more than it sav
 def scan(
     emissions: Tensor, repeats: Tensor, frame_lens: Tensor, token_lens: Tensor, both: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """Alphas and betas; see :data:`speechkit.graphs.ctc.KERNELS`."""
+    """Alphas and betas; see :data:`speechkit.graphs.ctc.Scan`."""
     batch, num_frames, columns = emissions.shape
     found = torch.full((1 + both, batch, num_frames, 2 * columns - 1), -torch.inf, dtype=torch.float64)
     scores, same, out = (each.detach().numpy() for each in (emissions, repeats, found))

@@ -10,7 +10,7 @@ from torch import Tensor
 def scan(
     emissions: Tensor, repeats: Tensor, frame_lens: Tensor, token_lens: Tensor, both: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """Alphas and betas; see :data:`speechkit.graphs.ctc.KERNELS`.
+    """Alphas and betas; see :data:`speechkit.graphs.ctc.Scan`.
 
     Betas are the alphas of the utterances read backwards, so both are one recursion over twice the batch.
     """

@@ -11,7 +11,7 @@ from torch import Tensor
 def scan(
     emissions: Tensor, repeats: Tensor, frame_lens: Tensor, token_lens: Tensor, both: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """Alphas and betas; see :data:`speechkit.graphs.ctc.KERNELS`."""
+    """Alphas and betas; see :data:`speechkit.graphs.ctc.Scan`."""
     batch, num_frames, columns = emissions.shape
     directions, num_states = 1 + both, 2 * columns - 1
     found = emissions.new_full((directions, batch, num_frames, num_states), -torch.inf)

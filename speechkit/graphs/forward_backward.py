@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Literal
 
 import torch
@@ -14,6 +13,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from speechkit.graphs.forward_backward_log import log_sums, log_sums_of_each
 from speechkit.graphs.forward_backward_log_torch import log_sums as torch_log_sums
 from speechkit.graphs.graph import Graph
+from speechkit.graphs.kernels import pick_kernel
 from speechkit.graphs.label_graph import LabelGraphs
 from speechkit.graphs.nodes import Nodes
 from speechkit.utils.lens import padding_mask
@@ -81,8 +81,7 @@ class TotalScore:
     def _kernel_on(self, device: torch.device) -> str:
         kernel = self.kernel
         if kernel == "auto":
-            kernel = {"cpu": "numba", "cuda": "triton" if find_spec("triton") else "torch"}.get(device.type, "torch")
-            kernel = "dense" if self._is_dense_on(device) else kernel
+            kernel = "dense" if self._is_dense_on(device) else pick_kernel(device)
         if kernel == "numba" and device.type != "cpu":
             raise ValueError(f"kernel: expected auto, torch, dense or triton for scores on {device}, got numba")
         return kernel

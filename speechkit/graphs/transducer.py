@@ -22,7 +22,6 @@ and vectorised torch, which runs anywhere.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -30,8 +29,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from speechkit.graphs.kernels import Kernel, pick_kernel
+
 Topology = Literal["regular", "modified", "monotonic"]
-Kernel = Literal["auto", "numba", "torch", "triton"]
 
 
 class Occupancies(NamedTuple):
@@ -160,23 +160,6 @@ def forward_backward(
     stays = labels_stay(topology)
     compute = KERNELS[pick_kernel(blank.device, kernel)]
     return Occupancies(*compute(blank.detach(), label.detach(), frame_lens, token_lens, stays))
-
-
-def pick_kernel(device: torch.device, kernel: Kernel = "auto") -> str:
-    """The name of the implementation to be used for tensors on ``device``.
-
-    Raises:
-        ValueError: There is no such kernel, or it does not run on this device.
-    """
-    if kernel not in ("auto", *KERNELS):
-        raise ValueError(f"kernel: expected auto, {', '.join(KERNELS)}, got {kernel!r}")
-    if kernel == "auto":
-        if device.type == "cuda":
-            return "triton" if find_spec("triton") else "torch"
-        return "numba" if device.type == "cpu" else "torch"
-    if kernel == "numba" and device.type != "cpu":
-        raise ValueError(f"kernel: expected auto, torch or triton for tensors on {device}, got numba, which is for the CPU")
-    return kernel
 
 
 def _torch(blank: Tensor, label: Tensor, frame_lens: Tensor, token_lens: Tensor, stays: bool) -> tuple[Tensor, ...]:

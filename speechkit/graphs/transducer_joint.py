@@ -22,7 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from speechkit.graphs.transducer import Kernel, Topology, cells_on_paths, forward_backward
+from speechkit.graphs.kernels import Kernel
+from speechkit.graphs.transducer import Topology, cells_on_paths, forward_backward
 from speechkit.graphs.transducer_numba import tanh_of_sums
 from speechkit.utils.lens import padding_mask
 

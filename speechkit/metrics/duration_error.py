@@ -6,9 +6,11 @@ import dataclasses
 
 import numpy as np
 
+from speechkit.metrics.sums import Sums
+
 
 @dataclasses.dataclass(frozen=True)
-class DurationError:
+class DurationError(Sums):
     """Sums over the tokens of an utterance, in seconds; those of utterances add up to those of a test set.
 
     Args:
@@ -28,10 +30,6 @@ class DurationError:
     hyp: float = 0.0
     ref_squares: float = 0.0
     hyp_squares: float = 0.0
-
-    def __add__(self, other: DurationError) -> DurationError:
-        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other))
-        return DurationError(*(one + another for one, another in pairs))
 
     @property
     def mean_absolute_error(self) -> float:

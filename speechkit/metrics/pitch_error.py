@@ -6,12 +6,14 @@ import dataclasses
 
 import numpy as np
 
+from speechkit.metrics.sums import Sums
+
 GROSS = 0.2
 """A voiced frame whose F0 is further off than this fraction of the reference is a gross error (Rabiner et al. 1976)."""
 
 
 @dataclasses.dataclass(frozen=True)
-class PitchError:
+class PitchError(Sums):
     """Counts of an utterance; those of utterances add up to those of a test set.
 
     Args:
@@ -27,10 +29,6 @@ class PitchError:
     squares: float = 0.0
     gross: int = 0
     voicing: int = 0
-
-    def __add__(self, other: PitchError) -> PitchError:
-        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other))
-        return PitchError(*(one + another for one, another in pairs))
 
     @property
     def log_f0_rmse(self) -> float:

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from speechkit.graphs.ctc import Kernel, ctc_loss
+from speechkit.graphs.ctc import ctc_loss
+from speechkit.graphs.kernels import Kernel
 from speechkit.utils.lens import padding_mask
 
 

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from speechkit.config import Choice, ComponentConfig
 from speechkit.data.batch import Targets
 from speechkit.graphs.aligner import Alignment, align_monotonic, align_transducer, utterances
-from speechkit.graphs.transducer import Kernel, Topology, has_path, labels_stay
+from speechkit.graphs.kernels import Kernel
+from speechkit.graphs.transducer import Topology, has_path, labels_stay
 from speechkit.graphs.transducer_joint import JointOptions, joint_log_probs, joint_loss
 from speechkit.models.decoder.base import Decoder
 from speechkit.models.decoder.transducer import Transducer

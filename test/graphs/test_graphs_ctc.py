@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from speechkit.graphs.ctc import ctc_loss, pick_kernel
+from speechkit.graphs.ctc import ctc_loss
 
 every_kernel = pytest.mark.parametrize("kernel", ["numba", "torch"])
 
@@ -137,15 +137,6 @@ def test_empty_batches_and_transcripts_and_frames_have_losses(kernel):
     )
     assert ctc_loss(torch.zeros(2, 0, 4), no_tokens, none, none, kernel=kernel).tolist() == [0, 0]
     assert ctc_loss(torch.zeros(0, 3, 4), no_tokens[:0], none[:0], none[:0], kernel=kernel).shape == (0,)
-
-
-def test_a_kernel_is_chosen_by_device_and_one_that_is_none_is_refused():
-    assert pick_kernel(torch.device("cpu")) == "numba" and pick_kernel(torch.device("cuda")) in ("torch", "triton")
-    assert pick_kernel(torch.device("mps")) == "torch"
-    with pytest.raises(ValueError, match="kernel: expected auto, numba, torch, triton, got 'tritium'"):
-        pick_kernel(torch.device("cpu"), "tritium")
-    with pytest.raises(ValueError, match="expected auto, torch or triton for tensors on cuda, got numba"):
-        pick_kernel(torch.device("cuda"), "numba")
 
 
 @pytest.mark.gpu

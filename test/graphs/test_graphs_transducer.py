@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transducer_vectors import VECTORS, log_probs_of
 
-from speechkit.graphs.transducer import cells_on_paths, forward_backward, has_path, pick_kernel, transducer_loss
+from speechkit.graphs.transducer import cells_on_paths, forward_backward, has_path, transducer_loss
 
 TOPOLOGIES = ["regular", "monotonic"]
 every_topology = pytest.mark.parametrize("topology", TOPOLOGIES)
@@ -195,9 +195,6 @@ def test_an_unknown_topology_or_kernel_is_an_error_that_lists_them():
         transducer_loss(blank, label, FRAME_LENS, TOKEN_LENS, "diagonal")
     with pytest.raises(ValueError, match="expected auto, numba, torch, triton, got 'cuda'"):
         transducer_loss(blank, label, FRAME_LENS, TOKEN_LENS, kernel="cuda")
-    with pytest.raises(ValueError, match="numba, which is for the CPU"):
-        pick_kernel(torch.device("cuda"), "numba")
-    assert pick_kernel(torch.device("cpu")) == "numba"
 
 
 # --- other libraries -----------------------------------------------------------------------------------------------

@@ -107,14 +107,16 @@ def _network(
     weights: tuple[np.ndarray, ...],
     biases: tuple[np.ndarray, ...],
     buffers: tuple[np.ndarray, ...],
+    logits: np.ndarray,
     work: np.ndarray,
     scratch: np.ndarray,
 ) -> None:
-    """One step of B utterances up to the last hidden layer, ``buffers[4]``, with ``given`` (B, W) from the conditions."""
-    first, second, heard = memory
-    x, arrived, kept, third, fourth = buffers
-    rows, dim = first.shape
-    hidden = third.shape[1]
+    """One step of the first B utterances, with ``given`` (B, W) from the conditions, up to the last hidden layer,
+    ``buffers[4]``, and the ``logits`` of what is drawn from it first."""
+    rows = len(given)
+    first, second, heard = memory[0][:rows], memory[1][:rows], memory[2][:rows]
+    x, arrived, kept, third, fourth = _rows(buffers, rows)
+    dim, hidden = first.shape[1], third.shape[1]
     for b in range(rows):
         row = given[b]
         x[b], arrived[b], kept[b] = row[:dim], row[dim : 4 * dim], biases[0]
@@ -135,6 +137,9 @@ def _network(
     relu(third)
     multiply_add(third, weights[6], fourth)
     relu(fourth)
+    for b in range(rows):
+        logits[b] = biases[2]
+    multiply_add(fourth, weights[7], logits[:rows])
 
 
 @compiled
@@ -176,11 +181,7 @@ def _run_codes(
         t = first + step
         while active > 0 and lens[active - 1] <= t:
             active -= 1
-        now, used = (memory[0][:active], memory[1][:active], memory[2][:active]), _rows(buffers, active)
-        _network(projected[step, :active], now, weights, biases, used, work, scratch)
-        for b in range(active):
-            logits[b] = biases[2]
-        multiply_add(used[4], weights[7], logits[:active])
+        _network(projected[step, :active], memory, weights, biases, buffers, logits, work, scratch)
         for b in range(active):
             code = draw_code(logits[b], noise[b, t, 0], work, scratch)
             memory[2][b, 0] = 2.0 * code / (width - 1) - 1.0
@@ -208,16 +209,12 @@ def _run_bytes(
         t = first + step
         while active > 0 and lens[active - 1] <= t:
             active -= 1
-        now, used = (memory[0][:active], memory[1][:active], memory[2][:active]), _rows(buffers, active)
-        _network(projected[step, :active], now, weights, biases, used, work, scratch)
-        for b in range(active):
-            logits[b] = biases[2]
-        multiply_add(used[4], weights[7], logits[:active])
+        _network(projected[step, :active], memory, weights, biases, buffers, logits, work, scratch)
         for b in range(active):
             coarse[b] = draw_code(logits[b], noise[b, t, 0], work, scratch)
             before_fine[b] = biases[3] + heard_coarse[coarse[b]]
             logits[b] = biases[4]
-        multiply_add(used[4], weights[8], before_fine[:active])
+        multiply_add(buffers[4][:active], weights[8], before_fine[:active])
         relu(before_fine[:active])
         multiply_add(before_fine[:active], weights[9], logits[:active])
         for b in range(active):
