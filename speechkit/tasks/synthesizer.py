@@ -20,10 +20,10 @@ from speechkit.models.tts import TtsModel
 from speechkit.models.vocoder.base import Vocoder, VocoderInput
 from speechkit.models.vocoder.griffin_lim import GriffinLim
 from speechkit.nn.weight_norm import remove_weight_norm
-from speechkit.tasks.base import load_config
-from speechkit.tasks.tts import GRIFFIN_LIM, SPEAKERS, TtsTask, build_model
+from speechkit.tasks.tts import GRIFFIN_LIM, TtsTask
 from speechkit.tasks.utterance import Utterance, join, silence
 from speechkit.tasks.vocoder import load_vocoder
+from speechkit.tasks.voice import WEIGHTS, load_voice
 from speechkit.text.passages import Passage, Pauses, split_passages
 from speechkit.text.scripts import has_ideograph
 from speechkit.text.spoken import SpokenTokenizer
@@ -33,7 +33,6 @@ from speechkit.train.checkpoint import read_metadata
 from speechkit.train.trainer import pick_device
 from speechkit.utils import log
 from speechkit.utils.files import find_file
-from speechkit.utils.model_dir import check_model_dir, load_weights
 
 SPEEDS = (0.1, 10.0)
 # Longer sentences are said in parts, for voices that have only heard short ones lose their way in them.
@@ -122,17 +121,14 @@ class Synthesizer:
             ValueError: A file is missing, altered or unreadable (the message names it), or the vocoder speaks other
                 features.
         """
-        check_model_dir(model_dir)
         overrides = [] if vocoder is None else [f"vocoder={json.dumps(str(vocoder))}"]
-        config = load_config(model_dir / "config.yaml", overrides, task="tts")
-        tokenizer, speakers = Tokenizer.load(model_dir / "tokenizer"), SpeakerTable.load(model_dir / SPEAKERS)
-        model = build_model(config, tokenizer.vocabulary, len(speakers))
-        model.load_state_dict(load_weights(model_dir / "averaged.safetensors"))
+        voice, where = load_voice(model_dir, overrides), pick_device(device)
+        model = voice.model.to(where)
         remove_weight_norm(model)
-        where = pick_device(device)
-        spoken_by = None if "segments" in model.acoustic.gives else find_vocoder(config.vocoder, model_dir, model, where)
-        longest = read_metadata(model_dir / "averaged.safetensors")["longest_seconds"]
-        return cls(config, tokenizer, speakers, model.to(where), spoken_by, where, longest)
+        by_itself = "segments" in model.acoustic.gives
+        spoken_by = None if by_itself else find_vocoder(voice.config.vocoder, model_dir, model, where)
+        longest = read_metadata(model_dir / WEIGHTS)["longest_seconds"]
+        return cls(voice.config, voice.tokenizer, voice.speakers, model, spoken_by, where, longest)
 
     # --- texts ----------------------------------------------------------------------------------------------------
 
