@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
+import pytest
 import torch
 
-from speechkit.cli.main import import_file
+from speechkit.cli.main import import_file, parse
 from speechkit.models.encoder.base import Encoder
 from speechkit.tasks.base import load_config
 
@@ -18,6 +20,43 @@ def block(document: str, language: str, holding: str) -> str:
     """The first block of ``language`` in docs/``document`` that holds a string."""
     blocks = re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs" / document).read_text(encoding="utf-8"), re.DOTALL)
     return next(each for each in blocks if holding in each)
+
+
+DOCUMENTS = [path for pattern in ("*.md", "docs/*.md", "egs/*/*/*.md") for path in sorted(ROOT.glob(pattern))]
+
+
+def commands(document: Path) -> list[list[str]]:
+    """What its shell blocks call `speechkit` with."""
+    blocks = re.findall(r"```bash\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
+    lines = re.sub(r"\\\n|<<'(\w+)'.*?\n\1$", " ", "\n".join(blocks), flags=re.DOTALL | re.MULTILINE).splitlines()
+    found = []
+    for line in lines:
+        lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;<>")
+        lexer.whitespace_split = True
+        words = [*lexer, ";"]
+        while words:
+            end = next(i for i, word in enumerate(words) if set(word) <= set("|&;<>"))
+            command, words = words[:end], words[end + 1 :]
+            if command[:1] == ["speechkit"]:
+                found.append(command[1:])
+    return found
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_program_takes_the_commands_of_the_documents(document):
+    for command in commands(document):
+        parse(command)  # what it does not take ends the program
+    assert document.name != "README.md" or document.parent != ROOT or len(commands(document)) > 15
+
+
+def test_the_configs_of_voices_in_the_documents_load(monkeypatch):
+    monkeypatch.chdir(ROOT / "egs" / "mini" / "tts")
+    all_commands = [command for document in DOCUMENTS for command in commands(document)]
+    voices = [command for command in all_commands if command[:2] == ["train", "conf/voice.yaml"]]
+    for command in voices:
+        overrides = [each.replace("$layers", "../../conf/tts") for each in parse(command).overrides]
+        assert load_config("conf/voice.yaml", overrides).model.name == "tacotron2"
+    assert len(voices) == 3
 
 
 def test_the_encoder_of_add_a_model_is_one(tmp_path, monkeypatch):

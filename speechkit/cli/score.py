@@ -27,11 +27,13 @@ def run(args: argparse.Namespace) -> None:
     """Score and print the table."""
     from rich.console import Console
 
+    from speechkit.tasks import VOICES
     from speechkit.tasks.base import load_config
 
     exp_dir = Path(args.exp)
     path = exp_dir / "config.yaml"
     task = load_config(path).name if path.exists() else "asr"
+    task = "tts" if task in VOICES else task
     scorers = {"asr": _error_rates, "lm": _perplexities, "tts": _voice}
     if task not in scorers:
         known = ", ".join(scorers)

@@ -3,6 +3,7 @@
   speechkit synthesize exp/fastspeech2 "Hello there." -o hello.wav
   speechkit synthesize exp/fastspeech2 --file book.txt -o book.flac --speaker p225 --speed 1.1
   echo "Hello there." | speechkit synthesize exp/vits - -o - | aplay
+  speechkit synthesize exp/styles "Hello there." -o hello.wav --reference happy.wav
   speechkit synthesize exp/fastspeech2 --set dev vocoder=exp/hifigan
 
 A text is plain, or SSML: <speak> with <p>, <s>, <break>, <prosody rate pitch>, <sub> and <phoneme>. It is spoken
@@ -33,6 +34,8 @@ MANNER = {
     "energy": "energy_scale",
     "temperature": "temperature",
     "duration_temperature": "duration_temperature",
+    "reference": "reference",
+    "style": "style",
 }
 _OVERRIDE = re.compile(r"[a-z_][\w.]*=\S*")
 
@@ -63,6 +66,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--temperature", type=float, help="of what models draw that sample; 0 for the same melody every time"
     )
     manner.add_argument("--duration-temperature", type=float, help="likewise of durations")
+    manner.add_argument(
+        "--reference",
+        metavar="FILE",
+        help="recording to sound like; for models with a condition that hears it: reference, style_tokens",
+    )
+    manner.add_argument(
+        "--style",
+        metavar="W,W,...",
+        help="weights of style tokens that add up to 1; for models with the condition style_tokens",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -92,6 +105,16 @@ def _check_text_arguments(args: argparse.Namespace, words: list[str]) -> None:
         raise ValueError(f"--raw: expected -o - with it, got -o {args.out}; files have headers")
     if args.seed < 0:
         raise ValueError(f"--seed: expected 0 or more, got {args.seed}")
+    if args.reference is not None and not Path(args.reference).is_file():
+        raise ValueError(f"--reference {args.reference}: expected a recording, found none; check the path")
+    args.style = None if args.style is None else _weights(args.style)
+
+
+def _weights(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(map(float, text.split(",")))
+    except ValueError:
+        raise ValueError(f"--style: expected numbers with commas between them, as 0.7,0.3,0, got {text!r}") from None
 
 
 def _check_set_arguments(args: argparse.Namespace) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+VOICES = ("tts", "distill")
+"""Tasks whose models speak texts."""
+
 
 def load(path: Path | str, device: str = "cpu", search: Any = None, vocoder: str | Path | None = None) -> Any:
     """Load a trained model directory for use.
@@ -31,10 +34,11 @@ def load(path: Path | str, device: str = "cpu", search: Any = None, vocoder: str
         raise ValueError(
             f"{path}: a vocoder says no text; load a voice with it: speechkit.load(voice, vocoder={str(path)!r})"
         )
-    given, reason = ("search", search) if task == "tts" else ("vocoder", vocoder)
+    speaks = task in VOICES
+    given, reason = ("search", search) if speaks else ("vocoder", vocoder)
     if reason is not None:
         raise ValueError(f"{given}: expected none for {path}, which is of task {task}, got {reason}")
-    if task == "tts":
+    if speaks:
         return Synthesizer.load(Path(path), device=device, vocoder=vocoder)
     return Recognizer.load(Path(path), device=device, search=search)
 

@@ -18,12 +18,12 @@ from speechkit.models.acoustic.attention_model import AttentionModel
 from speechkit.models.acoustic.base import AcousticModel, Compared, Learned, Speech
 from speechkit.models.tts import TtsModel
 from speechkit.tasks.base import load_config
-from speechkit.tasks.tts import SPEAKERS, TtsTask, build_model
+from speechkit.tasks.tts import SPEAKERS, TtsTask
+from speechkit.tasks.voice import WEIGHTS, load_voice
 from speechkit.text.tokenizer import Tokenizer
 from speechkit.utils.files import sha256
-from speechkit.utils.model_dir import check_model_dir, load_weights, read_json
+from speechkit.utils.model_dir import check_model_dir, read_json
 
-WEIGHTS = "averaged.safetensors"
 SHARED = ("featurizer", "cmvn", "normalizer", "tokenizer")
 """Keys at which teachers and student have to be configured alike."""
 
@@ -160,18 +160,15 @@ def load_teacher(model_dir: Path, student: TtsModel) -> TtsModel:
     """A trained voice that is not to be trained any more.
 
     Raises:
-        ValueError: Its network is another than the student's.
+        ValueError: It cannot be read, or its network is another than the student's.
     """
-    check_model_dir(model_dir)
-    config = load_config(model_dir / "config.yaml", task="tts")
-    vocabulary, speakers = Tokenizer.load(model_dir / "tokenizer").vocabulary, SpeakerTable.load(model_dir / SPEAKERS)
-    teacher = build_model(config, vocabulary, len(speakers))
-    teacher.load_state_dict(load_weights(model_dir / WEIGHTS))
+    voice = load_voice(model_dir)
+    teacher, name = voice.model, voice.config.model.name
     sizes, expected = ({k: tuple(v.shape) for k, v in each.state_dict().items()} for each in (teacher, student))
-    if config.model.name != student.acoustic.config.name or sizes != expected:
+    if name != student.acoustic.config.name or sizes != expected:
         differing = [key for key in {**expected, **sizes} if sizes.get(key) != expected.get(key)]
         raise ValueError(
-            f"teachers: expected networks like the student's, {student.acoustic.config.name}, got {config.model.name} in "
+            f"teachers: expected networks like the student's, {student.acoustic.config.name}, got {name} in "
             f"{model_dir}, which differs in {', '.join(differing[:3])}; take the model of the teacher's config.yaml"
         )
     return teacher.eval().requires_grad_(False)

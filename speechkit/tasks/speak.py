@@ -25,7 +25,8 @@ from speechkit.data.trim import trim
 from speechkit.tasks.base import load_config
 from speechkit.tasks.evaluate import check_sets, set_name, where_heard, write_json
 from speechkit.tasks.manifests import open_splits
-from speechkit.tasks.synthesizer import Manner, Synthesizer
+from speechkit.tasks.manner import Manner
+from speechkit.tasks.synthesizer import Synthesizer
 from speechkit.tasks.tts import TtsTask
 from speechkit.tasks.utterance import Utterance
 from speechkit.utils import log, machine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from speechkit.data.audio import read_audio
 from speechkit.data.speakers import SpeakerTable
+from speechkit.data.trim import trim
 from speechkit.models.acoustic.base import AcousticModel, Controls, Spoken
+from speechkit.models.acoustic.condition import TOLD, Condition
 from speechkit.models.tts import TtsModel
 from speechkit.models.vocoder.base import Vocoder, VocoderInput
 from speechkit.models.vocoder.griffin_lim import GriffinLim
 from speechkit.nn.weight_norm import remove_weight_norm
-from speechkit.tasks.base import load_config
-from speechkit.tasks.tts import GRIFFIN_LIM, SPEAKERS, TtsTask, build_model
+from speechkit.tasks.manner import Heard, Manner
+from speechkit.tasks.tts import GRIFFIN_LIM, TtsTask
 from speechkit.tasks.utterance import Utterance, join, silence
 from speechkit.tasks.vocoder import load_vocoder
-from speechkit.text.passages import Passage, Pauses, split_passages
+from speechkit.tasks.voice import WEIGHTS, load_voice
+from speechkit.text.passages import Passage, split_passages
 from speechkit.text.scripts import has_ideograph
 from speechkit.text.spoken import SpokenTokenizer
 from speechkit.text.ssml import is_ssml
@@ -33,51 +37,10 @@ from speechkit.train.checkpoint import read_metadata
 from speechkit.train.trainer import pick_device
 from speechkit.utils import log
 from speechkit.utils.files import find_file
-from speechkit.utils.model_dir import check_model_dir, load_weights
 
-SPEEDS = (0.1, 10.0)
 # Longer sentences are said in parts, for voices that have only heard short ones lose their way in them.
 CHARACTERS_PER_SECOND, IDEOGRAPHS_PER_SECOND = 14.0, 4.5
 MIN_SECONDS = 6.0  # but shorter parts would tear sentences apart
-
-
-@dataclass(frozen=True)
-class Manner:
-    """How to say something."""
-
-    speaker: str | None = None
-    """Name of one of the speakers of the training data; None for the first."""
-    speed: float = 1.0
-    """Times as fast as usual. Of models that do not say how long tokens are, frames are drawn out; see :func:`stretch`."""
-    pitch_shift: float = 0.0
-    """Semitones; for models that predict pitch."""
-    energy_scale: float = 1.0
-    """Factor; for models that predict energy."""
-    temperature: float | None = None
-    """Deviation of the noise, for models that sample, where 1 is that of training; None for the model's usual one."""
-    duration_temperature: float | None = None
-    """Likewise of durations."""
-    seed: int = 0
-    """Of all random numbers: the same text in the same manner is the same samples."""
-    pauses: Pauses = Pauses()
-    """Silence between sentences."""
-
-    def __post_init__(self) -> None:
-        low, high = SPEEDS
-        if not low <= self.speed <= high:
-            raise ValueError(f"speed: expected {low:g} to {high:g} times the usual one, got {self.speed:g}")
-        if not math.isfinite(self.pitch_shift):
-            raise ValueError(f"pitch_shift: expected semitones, got {self.pitch_shift:g}")
-        for name in ("energy_scale", "temperature", "duration_temperature"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < math.inf:
-                raise ValueError(f"{name}: expected 0 or more, got {value:g}")
-
-    @property
-    def asks(self) -> dict[str, Any]:
-        """What is asked of the model that is not its usual way, by the names of :class:`Controls`."""
-        usual = {"speed": 1.0, "pitch_shift": 0.0, "energy_scale": 1.0, "temperature": None, "duration_temperature": None}
-        return {name: value for name in usual if (value := getattr(self, name)) != usual[name]}
 
 
 class Synthesizer:
@@ -122,17 +85,14 @@ class Synthesizer:
             ValueError: A file is missing, altered or unreadable (the message names it), or the vocoder speaks other
                 features.
         """
-        check_model_dir(model_dir)
         overrides = [] if vocoder is None else [f"vocoder={json.dumps(str(vocoder))}"]
-        config = load_config(model_dir / "config.yaml", overrides, task="tts")
-        tokenizer, speakers = Tokenizer.load(model_dir / "tokenizer"), SpeakerTable.load(model_dir / SPEAKERS)
-        model = build_model(config, tokenizer.vocabulary, len(speakers))
-        model.load_state_dict(load_weights(model_dir / "averaged.safetensors"))
+        voice, where = load_voice(model_dir, overrides), pick_device(device)
+        model = voice.model.to(where)
         remove_weight_norm(model)
-        where = pick_device(device)
-        spoken_by = None if "segments" in model.acoustic.gives else find_vocoder(config.vocoder, model_dir, model, where)
-        longest = read_metadata(model_dir / "averaged.safetensors")["longest_seconds"]
-        return cls(config, tokenizer, speakers, model.to(where), spoken_by, where, longest)
+        by_itself = "segments" in model.acoustic.gives
+        spoken_by = None if by_itself else find_vocoder(voice.config.vocoder, model_dir, model, where)
+        longest = read_metadata(model_dir / WEIGHTS)["longest_seconds"]
+        return cls(voice.config, voice.tokenizer, voice.speakers, model, spoken_by, where, longest)
 
     # --- texts ----------------------------------------------------------------------------------------------------
 
@@ -141,11 +101,11 @@ class Synthesizer:
 
         Args:
             text: Plain text, or SSML as :func:`~speechkit.text.ssml.parse_ssml` takes it.
-            manner: Fields of :class:`Manner`: ``speaker="p225", speed=1.2, seed=3``.
+            manner: Fields of :class:`~speechkit.tasks.manner.Manner`: ``speaker="p225", speed=1.2, reference="a.wav"``.
 
         Raises:
             ValueError: There is nothing to say in the text, a symbol in it is none of the voice's, no speaker has the name,
-                or the model cannot do what is asked of it.
+                the reference cannot be read, or the model cannot do what is asked of it.
         """
         return join(list(self.stream(text, **manner)), text)
 
@@ -161,6 +121,8 @@ class Synthesizer:
             raise ValueError(f"expected a text to say, got {_short(text)}, in which nothing is a token of this voice")
         for each, _ in passages:
             self._check(_in_manner(each, wanted))
+        if wanted.reference is not None:  # read once, and before the first sound
+            wanted = replace(wanted, reference=self.listen(wanted.reference))
         return self._say_all(passages, wanted)
 
     def _passages(self, text: str, manner: Manner) -> list[Passage]:
@@ -256,35 +218,74 @@ class Synthesizer:
             ValueError: The model goes on to the waveform, so that there is no vocoder.
         """
         if self.vocoder is None:
-            raise ValueError(f"model {self.config.model.name}: expected a model beside which there is a vocoder, got one without")
-        wav = torch.from_numpy(np.ascontiguousarray(samples)).to(self.device).unsqueeze(0)
-        feats, lens = self.model.features(wav, torch.tensor([len(samples)], device=self.device))
+            raise ValueError(
+                f"model {self.config.model.name}: expected a model beside which there is a vocoder, got one without"
+            )
+        feats, lens = self._features(samples)
         said, _ = self.vocoder.generate(feats, lens, self.generator(seed))
         self._check_finite(said, "samples", "a recording")
         return said[0].float().cpu().numpy()
 
-    def _controls(self, manner: Manner, generator: torch.Generator) -> Controls:
+    @torch.inference_mode()
+    def listen(self, recording: str | Path | Heard) -> Heard:
+        """Hear a recording that is to be sounded like, as training hears its recordings; for several texts once is enough.
+
+        Raises:
+            ValueError: It cannot be read; the message names it.
+        """
+        if isinstance(recording, Heard):
+            return recording
+        samples = read_audio(recording, self.sampling_rate)
+        if self.config.trim is not None:
+            samples = trim(samples, self.sampling_rate, self.config.trim)
+        return Heard(str(recording), *self._features(samples))
+
+    def _features(self, samples: np.ndarray) -> tuple[Tensor, Tensor]:
+        """(1, T, F) and (1,) of samples (L,)."""
+        wav = torch.from_numpy(np.ascontiguousarray(samples)).to(self.device).unsqueeze(0)
+        return self.model.features(wav, torch.tensor([len(samples)], device=self.device))
+
+    def _controls(self, manner: Manner, generator: torch.Generator | None) -> Controls:
         obeyed = {name: value for name, value in manner.asks.items() if name in self.model.acoustic.controls}
+        if manner.reference is not None:
+            heard = self.listen(manner.reference)
+            obeyed |= {"reference": heard.feats, "reference_lens": heard.lens}
+        if manner.style is not None:
+            obeyed["style"] = torch.tensor([manner.style], device=self.device)
         speaker = 0 if manner.speaker is None else self.speakers.index(manner.speaker)
         return Controls(torch.tensor([speaker], device=self.device), generator=generator, **obeyed)
 
+    @torch.inference_mode()
     def _check(self, manner: Manner) -> None:
         """Refuse what the model cannot do."""
         if manner.speaker is not None:
             self.speakers.index(manner.speaker)
         by_frames = set() if "segments" in self.model.acoustic.gives else {"speed"}
-        for name in manner.asks.keys() - self.model.acoustic.controls - by_frames:
-            others = ", ".join(sorted(each for each, model in AcousticModel.registry.items() if name in model.controls))
-            raise ValueError(
-                f"{name}: expected the usual one, for model {self.config.model.name} cannot change it, got "
-                f"{getattr(manner, name):g}; voices that can are of {others or 'no model'}"
+        for name in sorted(manner.asks.keys() - self.model.acoustic.controls - by_frames):
+            raise ValueError(self._refusal(name, manner.asks[name]))
+        if manner.style is not None:  # conditions refuse another number of weights than they have styles
+            one = torch.ones(1, dtype=torch.int64, device=self.device)
+            self.model.acoustic.condition(self._controls(replace(manner, reference=None), None), one)
+
+    def _refusal(self, name: str, got: Any) -> str:
+        model = self.config.model.name
+        if name in TOLD:
+            able = ", ".join(sorted(each for each, condition in Condition.registry.items() if name in condition.controls))
+            return (
+                f"{name}: expected none, for no condition of model {model} obeys it, got {got}; voices that do are trained "
+                f"with model.conditions of {able}"
             )
+        able = ", ".join(sorted(each for each, kind in AcousticModel.registry.items() if name in kind.controls))
+        return (
+            f"{name}: expected the usual one, for model {model} cannot change it, got {got:g}; voices that can are of "
+            f"{able or 'no model'}"
+        )
 
     def _check_finite(self, values: Tensor, what: str, text: str) -> None:
         if not values.isfinite().all():
             raise ValueError(
-                f"{_short(text)}: {what}: expected finite values, got NaN or infinity; average the weights of earlier steps, "
-                "or train again with a smaller learning rate"
+                f"{_short(text)}: {what}: expected finite values, got NaN or infinity; average the weights of earlier "
+                "steps, or train again with a smaller learning rate"
             )
 
 

@@ -124,6 +124,18 @@ def test_options_reach_the_voice(voice, tmp_path):
     assert length("--pitch", "2", "--temperature", "0", "--speaker", "s", "--vocoder", "griffin_lim") == 12
 
 
+def test_a_recording_and_styles_reach_a_voice_with_conditions(folder, tmp_path):
+    styles = "[{name: style_tokens, num_tokens: 2, num_heads: 1, reference_dim: 5, channels: [3]}]"
+    exp = make(folder, "styles", f"model={{name: toy_told, conditions: {styles}}}")
+    recording = str(tmp_path / "recording.wav")
+    soundfile.write(recording, np.sin(np.arange(4000) / 3), 11025)
+    said = set()
+    for options in ([], ["--reference", recording], ["--style", "1,0"], ["--style", "0.25,0.75"]):
+        assert main(["synthesize", exp, "low", "-o", str(tmp_path / "a.wav"), *options]) == 0
+        said.add((tmp_path / "a.wav").read_bytes())
+    assert len(said) == 4
+
+
 def test_the_output_gets_each_sentence_when_it_is_ready(voice, monkeypatch):
     class Pipe(io.BytesIO):
         def flush(self):
@@ -162,7 +174,13 @@ def test_sets_are_named_with_their_speed(voice, capsys):
         (["low", "-o", "a.strange"], "-o a.strange: expected a name that ends with one of aiff,"),
         (["low", "-o", "a.wav", "data.test=x"], "data.test=x: for a text only vocoder=... can be changed"),
         (["low", "-o", "a.wav", "--seed", "-1"], "--seed: expected 0 or more, got -1"),
+        (["low", "-o", "a.wav", "--reference", "gone.wav"], "--reference gone.wav: expected a recording, found none"),
+        (
+            ["low", "-o", "a.wav", "--style", "0.5;0.5"],
+            "--style: expected numbers with commas between them, as 0.7,0.3,0, got",
+        ),
         (["--speed", "2"], "--speed: expected a text with it, got none"),
+        (["--style", "1"], "--style: expected a text with it, got none"),
         (["-o", "a.wav"], "--out: expected a text with it, got none"),
         (["--file", "gone.txt", "-o", "a.wav"], "gone.txt"),
     ],

@@ -11,13 +11,16 @@ import torch
 import tts_toy
 from tts_toy import state, stop_after
 
+import speechkit
 from speechkit.config import ConfigError, validate
 from speechkit.models.acoustic.base import AcousticFacts, AcousticModel, Speech
 from speechkit.objectives.regression import mse
-from speechkit.tasks.base import load_config
+from speechkit.tasks import VOICES
+from speechkit.tasks.base import Task, load_config
 from speechkit.tasks.distill import DistillTask, distill
 from speechkit.tasks.evaluate import average
 from speechkit.tasks.training import train
+from speechkit.tasks.tts import TtsTask
 from speechkit.text.vocabulary import Vocabulary
 from speechkit.train import checkpoint
 from speechkit.utils.model_dir import load_weights, write_checksums
@@ -85,8 +88,14 @@ def test_a_student_is_trained_beside_its_teacher_and_saved_alone(voice, tmp_path
     average(tmp_path / "student")
     mine, theirs = (load_weights(path / "averaged.safetensors") for path in (tmp_path / "student", voice / "teacher"))
     assert mine.keys() == theirs.keys() and any(not torch.equal(mine[key], theirs[key]) for key in mine)
-    saved = load_config(tmp_path / "student/config.yaml", task="tts")  # what speaks a voice can speak a student
+    saved = load_config(tmp_path / "student/config.yaml", task="tts")
     assert saved.model == load_config(voice / "teacher/config.yaml").model
+    spoken = speechkit.load(tmp_path / "student").synthesize("low high")
+    assert spoken.tokens == ("low", "high") and len(spoken.samples) > 0
+
+
+def test_all_tasks_that_are_voices_are_loaded_as_such():
+    assert set(VOICES) == {name for name, task in Task.registry.items() if issubclass(task, TtsTask)}
 
 
 def test_the_student_begins_as_the_teacher_who_stays_as_it_is(voice, tmp_path):

@@ -10,9 +10,12 @@ import torch
 import tts_toy
 
 import speechkit
-from speechkit.models.acoustic.base import Spoken
+from speechkit.data.audio import read_audio
+from speechkit.models.acoustic.base import Controls, Spoken
 from speechkit.models.vocoder.griffin_lim import GriffinLim
-from speechkit.tasks.synthesizer import Manner, Synthesizer, stretch
+from speechkit.tasks import synthesizer
+from speechkit.tasks.manner import Manner
+from speechkit.tasks.synthesizer import Synthesizer, stretch
 from speechkit.tasks.tts import SpeakerTable
 from speechkit.text.passages import Pauses
 from speechkit.utils.model_dir import write_checksums
@@ -38,6 +41,19 @@ def vocoder_exp(tmp_path_factory):
     return tts_toy.finish(tmp_path_factory.mktemp("vocoder"), tts_toy.VOCODER)
 
 
+@pytest.fixture(scope="module")
+def told_exp(tmp_path_factory):
+    """A voice that obeys recordings and styles."""
+    options = "{name: style_tokens, num_tokens: 3, num_heads: 7, reference_dim: 5, channels: [3, 4]}"
+    changes = (f"model={{name: toy_told, conditions: [{options}]}}", "trim={margin: 0.0}", "normalizer=basic")
+    return tts_toy.finish(tmp_path_factory.mktemp("told"), overrides=changes)
+
+
+@pytest.fixture
+def told(told_exp):
+    return in_a_hurry(speechkit.load(told_exp))
+
+
 @pytest.fixture
 def voice(exp):
     return in_a_hurry(speechkit.load(exp))
@@ -52,6 +68,24 @@ def in_a_hurry(synthesizer):
     """With a Griffin-Lim that does next to nothing."""
     synthesizer.vocoder.config = GriffinLim.Config(num_iters=1)
     return synthesizer
+
+
+def spoken_feats(synthesizer, text="low", **manner):
+    """What reaches the vocoder of each passage."""
+    feats = []
+    generate = synthesizer.vocoder.generate
+    synthesizer.vocoder.generate = lambda f, lens, generator: feats.append(f) or generate(f, lens, generator)
+    synthesizer.synthesize(text, **manner)
+    synthesizer.vocoder.generate = generate
+    return feats
+
+
+def tone(path, frequency, rate=RATE, silence=0.0):
+    """A recording of 0.5 s in stereo, with silence around it."""
+    wave = 0.3 * np.sin(2 * np.pi * frequency * np.arange(rate // 2) / rate)
+    around = np.zeros(round(silence * rate))
+    soundfile.write(path, np.stack([np.concatenate([around, wave, around])] * 2, 1), rate)
+    return path
 
 
 def changed(model_dir, tmp_path, old, new):
@@ -174,6 +208,56 @@ def test_stretching_interpolates_and_keeps_all_that_belongs_to_the_frames():
 def test_what_a_voice_cannot_do_is_said_at_the_call(voice, manner, message):
     with pytest.raises(ValueError, match=message):
         voice.stream("low", **manner)
+
+
+def test_a_voice_sounds_like_the_recording_that_it_is_given(told, tmp_path):
+    low, high = tone(tmp_path / "low.wav", 300), tone(tmp_path / "high.flac", 2500)
+    by_name = [spoken_feats(told, **each)[0] for each in ({}, {"reference": str(low)}, {"reference": high})]
+    assert all(not torch.allclose(a, b) for a, b in zip(by_name, by_name[1:] + by_name[:1], strict=True))
+    wav = torch.from_numpy(soundfile.read(low, dtype="float32")[0].mean(1)).unsqueeze(0)
+    feats, lens = told.model.features(wav, torch.tensor([RATE // 2]))
+    controls = Controls(reference=feats, reference_lens=lens, speakers=torch.tensor([0]))
+    direct = told.model.synthesize(torch.tensor([told.tokenize("low")]), torch.tensor([1]), controls).feats
+    torch.testing.assert_close(by_name[1], direct)
+
+
+def test_a_recording_is_heard_once_and_as_training_hears_recordings(told, tmp_path, monkeypatch):
+    asked, synthesize, reads = [], told.model.synthesize, []
+    monkeypatch.setattr(told.model, "synthesize", lambda *args: asked.append(args[2]) or synthesize(*args))
+    monkeypatch.setattr(synthesizer, "read_audio", lambda *args: reads.append(args[0]) or read_audio(*args))
+    path = tone(tmp_path / "a.wav", 500, rate=3 * RATE, silence=0.7)
+    told.synthesize("low. High. Low high", reference=path)
+    assert reads == [path] and len(asked) == 3
+    assert abs(int(asked[0].reference_lens) - RATE // 2 / HOP) <= 2  # at the voice's rate, without the silence
+    heard = told.listen(path)
+    torch.testing.assert_close(heard.feats, asked[2].reference)
+    assert told.listen(heard) is heard
+    told.synthesize("low", reference=heard)
+    assert asked[3].reference is heard.feats and len(reads) == 2
+
+
+def test_styles_are_mixed_by_their_weights(told):
+    one, two, mixed = (spoken_feats(told, style=each)[0] for each in ([1, 0, 0], [0, 0, 1], (0.25, 0.0, 0.75)))
+    assert not torch.allclose(one, two)
+    torch.testing.assert_close(mixed, 0.25 * one + 0.75 * two)  # for this voice is linear
+
+
+def test_a_recording_or_styles_that_cannot_be_obeyed_are_refused_before_the_first_sound(voice, told, tmp_path):
+    (tmp_path / "noise.wav").write_bytes(b"no recording")
+    good = tone(tmp_path / "a.wav", 300)
+    with pytest.raises(
+        ValueError,
+        match="reference: expected none, for no condition of model toy_voice obeys it, got .*a.wav; voices that do are "
+        "trained with model.conditions of reference, style_tokens",
+    ):
+        voice.stream("low", reference=good)
+    with pytest.raises(ValueError, match=r"style: expected none, .*, got \(1.0,\); .* model.conditions of style_tokens"):
+        voice.stream("low", style=[1])
+    for name, message in (("gone.wav", "gone.wav: missing file"), ("noise.wav", "noise.wav: unreadable audio")):
+        with pytest.raises(ValueError, match=message):
+            told.stream("low", reference=tmp_path / name)
+    with pytest.raises(ValueError, match="style: expected weights of the voice's 3 style tokens, got 2 of them"):
+        told.stream("low", style=[0.5, 0.5])
 
 
 def test_markup_that_a_voice_cannot_obey_is_refused_before_the_first_sound(voice):

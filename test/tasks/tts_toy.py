@@ -22,6 +22,7 @@ from speechkit.models.acoustic.base import (
     Speech,
     Spoken,
 )
+from speechkit.models.acoustic.condition import TOLD
 from speechkit.tasks import training
 from speechkit.tasks.base import load_config
 from speechkit.tasks.evaluate import average
@@ -88,6 +89,7 @@ class ToyVoice(AcousticModel, name="toy_voice"):
     """Spreads tokens evenly over the frames; each frame looks at its token and at its speaker."""
 
     gives = frozenset({"mel", "length"})
+    controls = frozenset({"speakers"})
 
     def __init__(self, config: ComponentConfig, facts: AcousticFacts) -> None:
         super().__init__(config, facts)
@@ -172,6 +174,30 @@ class ToyNoisy(ToyVoice, name="toy_noisy"):
         finished = torch.full_like(token_lens, not self.config.endless, dtype=torch.bool)
         feats = feats * float("nan") if self.config.broken else feats
         return Spoken(feats, frames * token_lens, durations, pitch=pitch, finished=finished)
+
+
+class ToyTold(ToyVoice, name="toy_told"):
+    """Is told who speaks, and how, by conditions: adds what they say to each frame."""
+
+    class Config(AcousticModel.Config):
+        """Conditions."""
+
+    controls = TOLD
+
+    def __init__(self, config: Config, facts: AcousticFacts) -> None:
+        super().__init__(config, facts)
+        self.add_conditions(7)
+
+    def hidden(self, tokens: Tensor, token_lens: Tensor, feat_lens: Tensor, speakers: Tensor) -> Tensor:
+        return super().hidden(tokens, token_lens, feat_lens, speakers) + self.told
+
+    def forward(self, speech: Speech) -> Learned:
+        self.told = self.condition(speech, speech.token_lens)
+        return super().forward(speech)
+
+    def synthesize(self, tokens: Tensor, token_lens: Tensor, controls: Controls) -> Spoken:
+        self.told = self.condition(controls, token_lens)
+        return super().synthesize(tokens, token_lens, controls)
 
 
 def finish(folder: Path, conf: str = TTS, overrides: tuple[str, ...] = ()) -> Path:
