@@ -27,9 +27,11 @@ CORE = [
     "espeakng-loader>=0.2.4",  # espeak-ng as a wheel: the voice of the built-in corpus, and IPA
 ]
 GRAPH = ["kaldifst>=1.8"]  # OpenFst as a wheel, with which decoding graphs are composed
-TEST = ["pytest>=8", "pytest-xdist>=3.5", "jiwer>=3", *GRAPH, "kaldi-decoder>=0.3"]
+# Mandarin, and F0 by WORLD, whose package still imports pkg_resources.
+TTS = ["pypinyin>=0.50", "pyworld>=0.3.4", "setuptools<81"]
+TEST = ["pytest>=8", "pytest-xdist>=3.5", "jiwer>=3", *GRAPH, "kaldi-decoder>=0.3", *TTS]
 EXTRAS = {
-    "tts": ["pypinyin", "pyworld", "pesq", "pystoi"],
+    "tts": TTS,
     "graph": GRAPH,
     "export": ["onnx", "onnxscript", "onnxruntime"],
     "serve": ["fastapi", "uvicorn", "websockets", "prometheus-client"],
