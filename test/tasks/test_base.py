@@ -10,7 +10,7 @@ from speechkit.tasks.asr import build_model
 from speechkit.tasks.base import load_config, save_config
 from speechkit.text.vocabulary import Vocabulary
 
-EGS = sorted((Path(__file__).parents[2] / "egs").glob("*/*/conf/*.yaml"))
+EGS = sorted((Path(__file__).parents[2] / "egs").glob("*/asr/conf/*.yaml"))
 
 
 @pytest.mark.parametrize("path", EGS, ids=lambda p: "-".join(p.parts[-4:]))
