@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-import torch
 from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from speechkit.config import Choice, Config
-from speechkit.graphs.monotonic_alignment import monotonic_durations
 from speechkit.models.acoustic.base import (
     AcousticFacts,
     AcousticModel,
@@ -22,12 +20,12 @@ from speechkit.models.acoustic.base import (
     Spoken,
 )
 from speechkit.models.acoustic.condition import TOLD
+from speechkit.models.acoustic.token_frames import predicted_durations, recorded_durations
 from speechkit.models.encoder.base import Encoder
 from speechkit.models.encoder.fft import FeedForwardTransformer
 from speechkit.nn.length_regulator import regulate_length
 from speechkit.nn.text_aligner import TextAligner
-from speechkit.nn.variance_predictor import VariancePredictor, durations_from_logs, log_durations
-from speechkit.utils.lens import padding_mask
+from speechkit.nn.variance_predictor import VariancePredictor, log_durations
 
 
 def keep_positions(config: Encoder.Config) -> Encoder.Config:
@@ -148,7 +146,7 @@ class FeedForwardModel(AcousticModel):
     def learn(self, speech: Speech) -> Frames:
         """Frames of recordings, with their durations (and pitch ...), and what was predicted of them."""
         encoded = self.encode(speech.tokens, speech.token_lens, speech)
-        durations, alignment = self._durations(encoded, speech)
+        durations, alignment = recorded_durations(speech, encoded, self.aligner)
         target = log_durations(durations)
         heard = encoded.detach() if self.config.duration.stop_gradient else encoded
         predicted = self.duration(heard, speech.token_lens)
@@ -161,9 +159,7 @@ class FeedForwardModel(AcousticModel):
         """Frames of tokens (B, U), with everything as predicted."""
         encoded = self.encode(tokens, token_lens, controls)
         logs = self.duration(encoded, token_lens)
-        least = 0 if self.aligner is None else 1  # of an aligner each token has a frame
-        durations = durations_from_logs(logs, token_lens, 1.0 / controls.speed, minimum=least)
-        durations[:, 0] += durations.sum(1) == 0  # nothing can be made of no frames at all
+        durations = predicted_durations(logs, token_lens, controls.speed, self.aligner)
         frames, lens, pitch = self.upsample_spoken(encoded, token_lens, durations, controls)
         hidden, _ = self.decoder(frames, lens)
         return Frames(hidden, lens, durations, pitch=pitch)
@@ -177,30 +173,3 @@ class FeedForwardModel(AcousticModel):
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Frames (B, T, D), their lengths (B,), and the pitch (B, T) in Hz of models that know it."""
         return *regulate_length(encoded, token_lens, durations), None
-
-    def _durations(self, encoded: Tensor, speech: Speech) -> tuple[Tensor, Alignment | None]:
-        """(B, U) int64, given or found by the aligner."""
-        if self.aligner is None:
-            return _checked(speech), None
-        scores = self.aligner(encoded, speech.token_lens, speech.feats, speech.feat_lens)
-        durations = monotonic_durations(scores, speech.feat_lens, speech.token_lens)
-        found = Alignment(scores.softmax(2), speech.feat_lens, speech.token_lens, scores)
-        return durations, replace(found, durations=durations)
-
-
-def _checked(speech: Speech) -> Tensor:
-    """The durations that are given, 0 at padding.
-
-    Raises:
-        ValueError: There are none, or (seen on the CPU only, since a GPU would have to be waited for) they do not add up.
-    """
-    if speech.durations is None:
-        raise ValueError("durations: expected frames of each token, got none; align the data, or use durations: aligner")
-    padding = padding_mask(speech.token_lens, speech.tokens.shape[1])
-    durations = speech.durations.masked_fill(padding, 0)
-    if durations.device.type == "cpu" and not torch.equal(durations.sum(1), speech.feat_lens):
-        raise ValueError(
-            f"durations: expected those of each utterance to add up to its frames, {speech.feat_lens.tolist()}, got "
-            f"{durations.sum(1).tolist()}; align the data with the features' frame shift"
-        )
-    return durations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -10,11 +9,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from speechkit.graphs.monotonic_alignment import monotonic_durations
 from speechkit.models.acoustic.base import (
     AcousticFacts,
     AcousticModel,
-    Alignment,
     Compared,
     Controls,
     Learned,
@@ -22,16 +19,17 @@ from speechkit.models.acoustic.base import (
     Spoken,
 )
 from speechkit.models.acoustic.condition import TOLD
+from speechkit.models.acoustic.post_net import PostnetConfig
 from speechkit.models.acoustic.speaking import frames_heard
 from speechkit.models.acoustic.text_encoder import TextEncoder, TextEncoderConfig
+from speechkit.models.acoustic.token_frames import predicted_durations, recorded_durations
 from speechkit.nn.gaussian_upsampling import GaussianUpsampling
 from speechkit.nn.linear import Linear
-from speechkit.nn.postnet import Postnet
 from speechkit.nn.prenet import Prenet
 from speechkit.nn.recurrent import State, ZoneoutLstm
 from speechkit.nn.recurrent_stack import RecurrentStack
 from speechkit.nn.text_aligner import TextAligner
-from speechkit.nn.variance_predictor import durations_from_logs, log_durations
+from speechkit.nn.variance_predictor import log_durations
 from speechkit.utils.lens import padding_mask
 
 FrameState = tuple[State, ...]
@@ -48,7 +46,7 @@ class NonAttentiveTacotron(AcousticModel, name="non_attentive_tacotron"):
     finds them, where the paper has a variational autoencoder; a frame is said in each step.
     """
 
-    class Config(TextEncoderConfig):
+    class Config(TextEncoderConfig, PostnetConfig):
         """Options of the Non-Attentive Tacotron."""
 
         durations: Literal["given", "aligner"] = "given"
@@ -68,14 +66,6 @@ class NonAttentiveTacotron(AcousticModel, name="non_attentive_tacotron"):
         """Of them."""
         zoneout: float = Field(0.1, ge=0, lt=1)
         """Probability of a cell to keep its state for a step."""
-        postnet_dim: int = Field(512, ge=1)
-        """Channels of the post-net."""
-        postnet_layers: int = Field(5, ge=2)
-        """Its convolutions."""
-        postnet_kernel: int = Field(5, ge=1)
-        """Frames that one of them spans."""
-        postnet_dropout: float = Field(0.5, ge=0, lt=1)
-        """Dropout probability behind each of them."""
 
     needs = frozenset({"durations"})
     gives = frozenset({"mel", "mel_before", "log_duration", "alignment"})
@@ -96,9 +86,7 @@ class NonAttentiveTacotron(AcousticModel, name="non_attentive_tacotron"):
         widths = [self.prenet.out_dim + dim] + [config.dim] * (config.num_layers - 1)
         self.stack = RecurrentStack([ZoneoutLstm(width, config.dim, config.zoneout) for width in widths])
         self.out = Linear(config.dim + dim, facts.feat_dim)
-        self.postnet = Postnet(
-            facts.feat_dim, config.postnet_dim, config.postnet_layers, config.postnet_kernel, config.postnet_dropout
-        )
+        self.postnet = config.make_postnet(facts.feat_dim)
 
     def encode(self, tokens: Tensor, token_lens: Tensor, given: Speech | Controls) -> Tensor:
         """Encodings (B, U, D) of ``tokens`` (B, U), to be spoken as in recordings or as asked for, 0 at padding."""
@@ -132,7 +120,7 @@ class NonAttentiveTacotron(AcousticModel, name="non_attentive_tacotron"):
     def forward(self, speech: Speech) -> Learned:
         """Learn from recordings, each frame told the one before it."""
         encoded = self.encode(speech.tokens, speech.token_lens, speech)
-        durations, alignment = self._durations(encoded, speech)
+        durations, alignment = recorded_durations(speech, encoded, self.aligner)
         predicted = self.duration(encoded, speech.token_lens)
         upsampled, _, _ = self.upsampling(encoded, speech.token_lens, durations, speech.feats.shape[1])
         heard, _ = frames_heard(speech.feats, speech.feat_lens, 1)
@@ -148,30 +136,14 @@ class NonAttentiveTacotron(AcousticModel, name="non_attentive_tacotron"):
     def synthesize(self, tokens: Tensor, token_lens: Tensor, controls: Controls) -> Spoken:
         """Speak for as long as the predicted durations say."""
         encoded = self.encode(tokens, token_lens, controls)
-        least = 0 if self.aligner is None else 1  # of an aligner each token has a frame
         logs = self.duration(encoded, token_lens)
-        durations = durations_from_logs(logs, token_lens, 1.0 / controls.speed, minimum=least)
-        durations[:, 0] += durations.sum(1) == 0  # nothing can be made of no frames at all
+        durations = predicted_durations(logs, token_lens, controls.speed, self.aligner)
         upsampled, lens, _ = self.upsampling(encoded, token_lens, durations)
         frame, state, said = upsampled.new_zeros(len(tokens), 1, self.facts.feat_dim), self.start(upsampled), []
         for now in upsampled.split(1, dim=1):
             frame, state = self.decode(frame.to(upsampled.dtype), now, state, controls.generator)
             said.append(frame)
         return Spoken(self.postnet(torch.cat(said, dim=1), lens), lens, durations)
-
-    def _durations(self, encoded: Tensor, speech: Speech) -> tuple[Tensor, Alignment | None]:
-        """(B, U) int64, given or found by the aligner."""
-        padding = padding_mask(speech.token_lens, speech.tokens.shape[1])
-        if self.aligner is None:
-            if speech.durations is None:
-                raise ValueError(
-                    "durations: expected frames of each token, got none; align the data, or use durations: aligner"
-                )
-            return speech.durations.masked_fill(padding, 0), None
-        scores = self.aligner(encoded, speech.token_lens, speech.feats, speech.feat_lens)
-        durations = monotonic_durations(scores, speech.feat_lens, speech.token_lens)
-        found = Alignment(scores.softmax(2), speech.feat_lens, speech.token_lens, scores)
-        return durations, replace(found, durations=durations)
 
 
 class DurationPredictor(nn.Module):

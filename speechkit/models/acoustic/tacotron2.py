@@ -5,11 +5,11 @@ from __future__ import annotations
 from pydantic import Field
 
 from speechkit.models.acoustic.base import AcousticFacts
+from speechkit.models.acoustic.post_net import PostnetConfig
 from speechkit.models.acoustic.recurrent_decoder import RecurrentDecoder, RecurrentModel
 from speechkit.models.acoustic.text_encoder import TextEncoder, TextEncoderConfig
 from speechkit.nn.attention_rnn import AttentionRnn
 from speechkit.nn.location_attention import LocationAttention
-from speechkit.nn.postnet import Postnet
 from speechkit.nn.prenet import Prenet
 from speechkit.nn.recurrent import ZoneoutLstm
 from speechkit.nn.recurrent_stack import RecurrentStack
@@ -28,7 +28,7 @@ class Tacotron2(RecurrentModel, name="tacotron2"):
     the encoder's LSTM has no zoneout; with r frames per step each of them can be the last.
     """
 
-    class Config(RecurrentModel.Config, TextEncoderConfig):
+    class Config(RecurrentModel.Config, TextEncoderConfig, PostnetConfig):
         """Options of Tacotron 2."""
 
         prenet_dims: tuple[int, ...] = (256, 256)
@@ -49,22 +49,12 @@ class Tacotron2(RecurrentModel, name="tacotron2"):
         """Filters over where the attention has looked."""
         kernel_size: int = Field(31, ge=1)
         """Tokens that such a filter spans, odd."""
-        postnet_dim: int = Field(512, ge=1)
-        """Channels of the post-net."""
-        postnet_layers: int = Field(5, ge=2)
-        """Its convolutions."""
-        postnet_kernel: int = Field(5, ge=1)
-        """Frames that one of them spans."""
-        postnet_dropout: float = Field(0.5, ge=0, lt=1)
-        """Dropout probability behind each of them."""
 
     def __init__(self, config: Config, facts: AcousticFacts) -> None:
         super().__init__(config, facts)
         self.encoder = TextEncoder(config, facts.vocabulary.size)
         self.decoder = make_decoder(config, facts.feat_dim)
-        self.postnet = Postnet(
-            facts.feat_dim, config.postnet_dim, config.postnet_layers, config.postnet_kernel, config.postnet_dropout
-        )
+        self.postnet = config.make_postnet(facts.feat_dim)
         self.add_conditions(self.encoder.out_dim)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from speechkit.models.acoustic.attention_model import AttentionModel
 from speechkit.models.acoustic.base import AcousticFacts
+from speechkit.models.acoustic.post_net import PostnetConfig
 from speechkit.models.acoustic.speaking import Decoded
 from speechkit.models.decoder.attention import Memory, readable
 from speechkit.models.decoder.transformer import TransformerDecoder, TransformerDecoderLayer
@@ -17,7 +18,6 @@ from speechkit.models.encoder.transformer import Transformer, TransformerLayer
 from speechkit.nn.attention import attention_mask, causal_mask
 from speechkit.nn.conv_lstm import ConvStack
 from speechkit.nn.linear import Linear
-from speechkit.nn.postnet import Postnet
 from speechkit.nn.prenet import Prenet
 from speechkit.nn.scaled_position import ScaledPosition
 from speechkit.utils.lens import padding_mask
@@ -34,7 +34,7 @@ class TransformerTts(AttentionModel, name="transformer_tts"):
     of the end are those of each frame.
     """
 
-    class Config(AttentionModel.Config):
+    class Config(AttentionModel.Config, PostnetConfig):
         """Options of Transformer TTS."""
 
         dim: int = Field(512, ge=2, multiple_of=2)
@@ -61,22 +61,12 @@ class TransformerTts(AttentionModel, name="transformer_tts"):
         """Widths of the layers that hear the last frame."""
         prenet_dropout: float = Field(0.5, ge=0, lt=1)
         """Dropout probability in these, in synthesis, too."""
-        postnet_dim: int = Field(512, ge=1)
-        """Channels of the post-net."""
-        postnet_layers: int = Field(5, ge=2)
-        """Its convolutions."""
-        postnet_kernel: int = Field(5, ge=1)
-        """Frames that one of them spans."""
-        postnet_dropout: float = Field(0.5, ge=0, lt=1)
-        """Dropout probability behind each of them."""
 
     def __init__(self, config: Config, facts: AcousticFacts) -> None:
         super().__init__(config, facts)
         self.encoder = TextTransformer(config, facts.vocabulary.size)
         self.decoder = FrameTransformer(config, facts.feat_dim)
-        self.postnet = Postnet(
-            facts.feat_dim, config.postnet_dim, config.postnet_layers, config.postnet_kernel, config.postnet_dropout
-        )
+        self.postnet = config.make_postnet(facts.feat_dim)
         self.add_conditions(self.encoder.out_dim)
 
 
